@@ -1,0 +1,52 @@
+"""ftkit: one recipe becomes a fine-tuned language model that you can trust and use.
+
+The same functions as the command line, loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftkit.errors import FtkitError
+    from ftkit.evaluation.report import Evaluation
+    from ftkit.inference import GenerationOptions, Run, open_run
+    from ftkit.pipeline import evaluate, finetune
+    from ftkit.recipe import Recipe, load_recipe
+
+__version__ = "0.1.0"
+__all__ = [
+    "Evaluation",
+    "FtkitError",
+    "GenerationOptions",
+    "Recipe",
+    "Run",
+    "evaluate",
+    "finetune",
+    "load_recipe",
+    "open_run",
+]
+
+ROOMS = {
+    "Evaluation": "ftkit.evaluation.report",
+    "FtkitError": "ftkit.errors",
+    "GenerationOptions": "ftkit.inference",
+    "Recipe": "ftkit.recipe",
+    "Run": "ftkit.inference",
+    "evaluate": "ftkit.pipeline",
+    "finetune": "ftkit.pipeline",
+    "load_recipe": "ftkit.recipe",
+    "open_run": "ftkit.inference",
+}
+"""Public name -> the module that has it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ROOMS:
+        raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(ROOMS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,153 @@
+"""Encoded rows on disk: prepared once for one content and one set of settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.data.cache_entries import find_or_make_entry
+from ftkit.errors import DataError
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+"""Raised whenever examples are laid out otherwise on disk."""
+
+EXAMPLES_FILE, REJECTED_FILE, ABOUT_FILE = "examples.arrow", "rejected.jsonl", "about.json"
+EXAMPLES_AT_ONCE = 1000
+
+Reject = Callable[[int, str, str], None]
+"""Called with (row index, rule, detail) for every row that is changed or left out."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Examples, and what happened to the rows that they were made of."""
+
+    examples: datasets.Dataset
+    """Memory-mapped; token ids are 32-bit integers."""
+    rejected: list[dict[str, Any]]
+    """One entry per call of `reject`: `row` (its index), `rule`, `detail`."""
+
+
+def prepare_examples(
+    make: Callable[[Reject], Iterator[dict[str, Any]]], *, key: Mapping[str, Any]
+) -> Prepared:
+    """Make examples and keep them on disk, or find those that were made under the same key.
+
+    Args:
+        make: yields examples: dicts that all have the same keys, with numbers, texts, or lists or
+            arrays of these. It is called only when nothing is cached, so checks belong inside it.
+        key: everything that the examples depend on, as JSON values: fingerprints, settings, versions.
+
+    Raises:
+        DataError: not one example was made.
+        ValueError: an example has other keys or types than the first ones.
+    """
+    content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True, ensure_ascii=False)
+
+    def fill(folder: Path) -> None:
+        about = {"key": json.loads(content), **_write_examples(make, folder)}
+        (folder / ABOUT_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    name = hashlib.sha256(content.encode()).hexdigest()
+    return find_or_make_entry("prepared", name, fill, lambda folder: _read_prepared(folder, name))
+
+
+def _write_examples(make: Callable[[Reject], Iterator[dict[str, Any]]], folder: Path) -> dict[str, Any]:
+    """Stream examples and rejected rows into a folder, and return their counts."""
+    rules: Counter[str] = Counter()
+    with (folder / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
+
+        def reject(index: int, rule: str, detail: str) -> None:
+            rules[rule] += 1
+            rejected.write(
+                json.dumps({"row": index, "rule": rule, "detail": detail}, ensure_ascii=False) + "\n"
+            )
+
+        num_examples = _write_arrow(make(reject), folder / EXAMPLES_FILE)
+    if num_examples == 0:
+        counts = ", ".join(f"{rule}: {count:,}" for rule, count in rules.most_common())
+        raise DataError(
+            f"no examples are left to train or score on; rows left out by rule: {counts or 'none'}; "
+            "give other rows, or loosen the rules"
+        )
+    return {"num_examples": num_examples, "rejected": rules}
+
+
+def _write_arrow(examples: Iterator[dict[str, Any]], path: Path) -> int:
+    """Write examples in batches, under the schema of the first batch."""
+    import pyarrow as pa
+
+    first = list(islice(examples, EXAMPLES_AT_ONCE))
+    if not first:
+        return 0
+    schema = make_schema(first)
+    num_examples = 0
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        batch = first
+        while batch:
+            writer.write_batch(_make_batch(batch, schema, num_examples))
+            num_examples += len(batch)
+            batch = list(islice(examples, EXAMPLES_AT_ONCE))
+    return num_examples
+
+
+def make_schema(examples: list[dict[str, Any]]) -> pyarrow.Schema:
+    """Infer Arrow types from some examples; whole numbers in lists, which are token ids, get 32 bits."""
+    import pyarrow as pa
+
+    def shrink(kind: pyarrow.DataType) -> pyarrow.DataType:
+        if not pa.types.is_list(kind):
+            return kind
+        inner = kind.value_type
+        narrow = pa.types.is_integer(inner) or pa.types.is_null(inner)
+        return pa.list_(pa.int32() if narrow else shrink(inner))
+
+    names = list(examples[0])
+    return pa.schema([(name, shrink(pa.array([each.get(name) for each in examples]).type)) for name in names])
+
+
+def _make_batch(batch: list[dict[str, Any]], schema: pyarrow.Schema, start: int) -> pyarrow.RecordBatch:
+    """Make an Arrow batch; `start` is the number of its first example, for errors."""
+    import pyarrow as pa
+
+    names = set(schema.names)
+    for index, example in enumerate(batch, start):
+        if example.keys() != names:
+            raise ValueError(
+                f"example {index} has the keys {sorted(example)}; the first one has {sorted(names)}"
+            )
+    try:
+        arrays = [pa.array([example[field.name] for example in batch], field.type) for field in schema]
+    except (pa.ArrowException, OverflowError) as error:
+        raise ValueError(
+            f"examples {start} to {start + len(batch) - 1} do not have the types of the first ones, "
+            f"{dict(zip(schema.names, map(str, schema.types), strict=True))}: {error}"
+        ) from error
+    return pa.record_batch(arrays, schema=schema)
+
+
+def _read_prepared(folder: Path, fingerprint: str) -> Prepared:
+    """Map a complete entry of the cache; raise ValueError if it is damaged."""
+    import datasets
+    from datasets.table import MemoryMappedTable
+
+    about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
+    table = MemoryMappedTable.from_file(str(folder / EXAMPLES_FILE))
+    if table.num_rows != about["num_examples"]:
+        raise ValueError(f"{table.num_rows} examples instead of {about['num_examples']}")
+    with (folder / REJECTED_FILE).open(encoding="utf-8") as rejected:
+        entries = [json.loads(line) for line in rejected]
+    return Prepared(datasets.Dataset(table, fingerprint=fingerprint), entries)

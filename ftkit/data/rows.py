@@ -1,0 +1,144 @@
+"""A table of rows as the user wrote them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from ftkit.data.row_json import name_place, read_stored
+from ftkit.data.storage import Storage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows(Sequence[dict[str, Any]]):
+    """A sequence of rows; each comes as a new dict with exactly the values that were written.
+
+    Mixed types, nesting, missing keys and the order of keys survive. Rows lie on disk and are read when
+    asked for.
+    """
+
+    storage: Storage
+    sources: tuple[str, ...]
+    """Names of the files, in the order of the storage's `source`."""
+    columns: Mapping[str, str]
+    """Task's column -> the file's column, where they differ."""
+    indices: NDArray[np.int64] | None = None
+    """Which rows of the storage these are; None for all."""
+
+    def __len__(self) -> int:
+        return self.storage.table.num_rows if self.indices is None else len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | Rows:
+        if isinstance(index, slice):
+            return self.select(range(*index.indices(len(self))))
+        return self._rename(read_stored(self.storage.table["row"][self._find(index)].as_py()))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self.indices is not None and not _is_ascending(self.indices):
+            return (self[index] for index in range(len(self)))
+        return map(self._rename, map(read_stored, self._read_in_order()))
+
+    def __repr__(self) -> str:
+        return f"<Rows: {len(self):,} rows of {self.name}; columns: {', '.join(self.column_names)}>"
+
+    @property
+    def name(self) -> str:
+        """What messages call the table as a whole."""
+        first = self.sources[0]
+        return first if len(self.sources) == 1 else f"{first} and {len(self.sources) - 1} more"
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that rows have, under the task's names; a single row may lack some."""
+        return list(self._rename(dict.fromkeys(self.storage.columns)))
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """Hash of each row's content, shape (rows,); equal rows have equal ones in every file."""
+        hashes: NDArray[np.uint64] = self.storage.table["hash"].to_numpy()
+        return hashes if self.indices is None else hashes[self.indices]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the content of these rows in this order, and of the names of their columns."""
+        digest = hashlib.sha256(self.storage.key.encode())
+        digest.update(json.dumps(sorted(self.columns.items())).encode())
+        digest.update(b"all" if self.indices is None else self.indices.tobytes())
+        return digest.hexdigest()
+
+    def where(self, index: int) -> str:
+        """Say where a row stands: `data/train.jsonl:1042`, its line; `train[5]`, its index from 0.
+
+        Args:
+            index: of the row in these rows, from 0.
+        """
+        table, position = self.storage.table, self._find(index)
+        return name_place(self.sources[table["source"][position].as_py()], table["place"][position].as_py())
+
+    def select(self, indices: Iterable[int]) -> Rows:
+        """Take some rows, in the given order.
+
+        Args:
+            indices: of rows in these rows, from 0.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        import numpy as np
+
+        chosen = np.fromiter(indices, dtype=np.int64) if not isinstance(indices, np.ndarray) else indices
+        if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(self):
+            raise IndexError(f"rows from 0 to {len(self) - 1} exist; found {chosen.min()} to {chosen.max()}")
+        chosen = chosen.astype(np.int64)
+        return replace(self, indices=chosen if self.indices is None else self.indices[chosen])
+
+    def _find(self, index: int) -> int:
+        """Turn an index in these rows, counted from the end if negative, into one of the storage."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"row {index}: there are {len(self)} rows")
+        index = index % len(self)
+        return index if self.indices is None else int(self.indices[index])
+
+    def _read_in_order(self) -> Iterator[str]:
+        """Read the JSON texts of these rows, which stand in the storage's order."""
+        if self.indices is None:
+            for texts in self.storage.read_texts():
+                yield from texts
+            return
+        start = 0
+        for texts in self.storage.read_texts():
+            first, last = self.indices.searchsorted([start, start + len(texts)])
+            for position in (self.indices[first:last] - start).tolist():
+                yield texts[position]
+            start += len(texts)
+
+    def _rename(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Put the mapped columns under the task's names.
+
+        A column of the file that another one is mapped onto is left out; `load_rows` says so.
+        """
+        if not self.columns:
+            return row
+        mapped = {task: row[file] for task, file in self.columns.items() if file in row}
+        return {**mapped, **{name: value for name, value in row.items() if name not in self._taken}}
+
+    @cached_property
+    def _taken(self) -> frozenset[str]:
+        """Names that the mapping takes from, and names that it gives."""
+        return frozenset({*self.columns.values(), *self.columns})
+
+
+def _is_ascending(indices: NDArray[np.int64]) -> bool:
+    return bool((indices[1:] > indices[:-1]).all())

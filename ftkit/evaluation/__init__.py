@@ -1,0 +1,1 @@
+"""A model and a split -> predictions -> scores -> comparison with the base."""

@@ -1,0 +1,99 @@
+"""A model and a split -> one record per example, without keeping any tensor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import datasets
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from ftkit.tasks import Task
+
+BATCH_TOKENS = 4096
+"""Tokens of one batch, with padding, on an accelerator: without gradients there is room."""
+CPU_BATCH_TOKENS = 1024
+
+
+def predict_examples(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    examples: datasets.Dataset,
+    *,
+    compute_dtype: str | None = None,
+) -> list[dict[str, Any]]:
+    """Run a model over encoded examples.
+
+    Under a launcher every process takes its share, and all of them get all the records.
+
+    Args:
+        model: on the device where it is to run.
+        tokenizer: for padding.
+        task: how a batch is made and read.
+        examples: encoded rows.
+        compute_dtype: dtype of autocast, as in training; None for the dtype of the weights.
+
+    Returns:
+        One record per example, in the order of the examples, each exactly once.
+    """
+    from ftkit.training.loop import read_lengths, read_processes
+
+    world_size, rank = read_processes()
+    places = range(rank, len(examples), world_size)
+    lengths = read_lengths(examples)
+    records: list[tuple[int, dict[str, Any]]] = []
+    with _evaluating(model), _autocast(model.device, compute_dtype):
+        for batch_places in make_batches([lengths[place] for place in places], _budget(model.device)):
+            chosen = [places[position] for position in batch_places]
+            batch = task.collate(examples.__getitems__(chosen), tokenizer)
+            on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            records += zip(chosen, task.predict(model, on_device), strict=True)
+    return [record for _, record in sorted(_gather(records, world_size), key=lambda pair: pair[0])]
+
+
+def make_batches(lengths: list[int], num_tokens: int) -> Iterator[list[int]]:
+    """Group positions by length, the longest first, up to a number of tokens with padding."""
+    from ftkit.training.steps import MicroBatchLimit, split_step
+
+    yield from split_step(lengths, MicroBatchLimit(num_tokens=num_tokens))
+
+
+def _budget(device: torch.device) -> int:
+    return CPU_BATCH_TOKENS if device.type == "cpu" else BATCH_TOKENS
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Switch dropout and gradients off, and dropout back to what it was."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _autocast(device: torch.device, compute_dtype: str | None) -> AbstractContextManager[Any]:
+    import torch
+
+    if compute_dtype is None:
+        return nullcontext()
+    autocast: AbstractContextManager[Any] = torch.autocast(device.type, dtype=getattr(torch, compute_dtype))
+    return autocast
+
+
+def _gather(records: list[Any], world_size: int) -> list[Any]:
+    if world_size == 1 or "RANK" not in os.environ:
+        return records
+    from accelerate.utils import gather_object
+
+    gathered: list[Any] = gather_object(records)
+    return gathered

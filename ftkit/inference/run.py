@@ -1,0 +1,196 @@
+"""A run as an object: its report, its model, and what the model says."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ftkit.data import load_rows
+from ftkit.errors import RunError
+from ftkit.inference.generation import GenerationOptions, generate_texts, stream_text
+from ftkit.models import fingerprint_tokenizer, load_saved, move_to_device, read_device
+from ftkit.recipe import Recipe, load_recipe
+from ftkit.runs import RunFolder, open_run_folder, read_json
+from ftkit.tasks import Encoding, Task, get_task
+from ftkit.tasks.encoding import encode_rows, make_encoding
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open the folder of a run.
+
+    Raises:
+        RunError: it is not one.
+    """
+    return Run(open_run_folder(path))
+
+
+class Run:
+    """A run folder, read when asked: `report`, `model`, `tokenizer`, `predict`, `generate`."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return load_recipe(self.folder.recipe, rows_needed=False)
+
+    @cached_property
+    def task(self) -> Task:
+        """The task's module."""
+        return get_task(self.recipe.task)
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """Status, versions, hardware and fingerprints."""
+        return dict(read_json(self.folder.info))
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The evaluation at the end of the run."""
+        return dict(read_json(self.folder.evaluation / "report.json"))
+
+    @cached_property
+    def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        self._check_finished()
+        model, tokenizer = load_saved(self.folder.model, self.task.MODEL_CLASS)
+        move_to_device(model, read_device())
+        return model, tokenizer
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The tuned model, on the best device there is."""
+        return self._loaded[0]
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tuned model's tokenizer."""
+        return self._loaded[1]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of their ids; empty for tasks without labels."""
+        return tuple(self.info.get("labels", ()))
+
+    @property
+    def encoding(self) -> Encoding:
+        """How rows become examples for this model."""
+        return make_encoding(self.task, self.recipe.data, self.tokenizer, self.model.config, self.labels)
+
+    def predict(
+        self, data: str | Sequence[Any], *, options: GenerationOptions | None = None
+    ) -> list[dict[str, Any]]:
+        """Predict for new rows, in their order.
+
+        Args:
+            data: a file or another source as in a recipe, or rows: dicts under the task's column
+                names, or bare texts for a task that reads one.
+            options: for generative tasks, how text is generated.
+
+        Returns:
+            One dict per row. Classification: `prediction` and `probabilities`; generative tasks: `text`.
+        """
+        if isinstance(data, str):
+            rows = load_rows(data, columns=self.recipe.data.columns, split_name="test")
+        else:
+            rows = load_rows([self._as_row(item) for item in data], split_name="test")
+        if self.task.GENERATES:
+            return self._generate_rows(rows, options or GenerationOptions())
+        from ftkit.evaluation.predictions import predict_examples
+
+        encoding = replace(self.encoding, labelled=False)
+        prepared = encode_rows(
+            self.recipe.task,
+            self.task,
+            rows,
+            self.tokenizer,
+            fingerprint_tokenizer(self.tokenizer),
+            encoding,
+            split="rows",
+        )
+        records = predict_examples(self.model, self.tokenizer, self.task, prepared.examples)
+        return [self.task.present(record, self.labels) for record in records]
+
+    def generate(
+        self, prompt: str | Sequence[Mapping[str, Any]], *, system: str | None = None, **options: Any
+    ) -> str:
+        """Answer a prompt, or continue a text.
+
+        Args:
+            prompt: a text, or for chat a list of messages.
+            system: for chat, the system's turn.
+            options: fields of `GenerationOptions`.
+        """
+        ids = self._make_prompt(prompt, system)
+        return generate_texts(self.model, self.tokenizer, [ids], GenerationOptions(**options))[0]
+
+    def stream(
+        self, prompt: str | Sequence[Mapping[str, Any]], *, system: str | None = None, **options: Any
+    ) -> Iterator[str]:
+        """Answer as `generate` does, piece by piece as it comes."""
+        ids = self._make_prompt(prompt, system)
+        return stream_text(self.model, self.tokenizer, ids, GenerationOptions(**options))
+
+    def _make_prompt(self, prompt: str | Sequence[Mapping[str, Any]], system: str | None) -> list[int]:
+        if not self.task.GENERATES:
+            raise RunError(
+                f"{self.folder.path}: the task {self.recipe.task} does not generate text; use predict"
+            )
+        row: dict[str, Any] = {"system": system} if system else {}
+        row |= self._as_row(prompt) if isinstance(prompt, str) else {"messages": list(prompt)}
+        return list(self.task.make_prompt(row, self.tokenizer))
+
+    def _generate_rows(
+        self, rows: Sequence[Mapping[str, Any]], options: GenerationOptions
+    ) -> list[dict[str, Any]]:
+        prompts = [self.task.make_prompt(row, self.tokenizer) for row in rows]
+        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        texts: dict[int, str] = {}
+        for start in range(0, len(order), 8):
+            chosen = order[start : start + 8]  # prompts of similar length: little padding
+            found = generate_texts(self.model, self.tokenizer, [prompts[index] for index in chosen], options)
+            texts |= zip(chosen, found, strict=True)
+        return [{"row": index, "text": texts[index]} for index in range(len(prompts))]
+
+    def _as_row(self, item: Any) -> dict[str, Any]:
+        if not isinstance(item, str):
+            return dict(item)
+        names = [column.name for column in self.task.COLUMNS if column.kind == "text"]
+        return {names[0]: item}
+
+    def _check_finished(self) -> None:
+        if not self.folder.model.is_dir():
+            status = self.info.get("status", "unknown")
+            raise RunError(
+                f"{self.folder.path}: has no model yet (status: {status}); "
+                f"finish it: ftkit finetune {self.folder.recipe}"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.folder.path)!r}, task={self.recipe.task!r}, status={self.info.get('status')!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the scores as a small table in a notebook."""
+        head = f"<b>{html.escape(self.recipe.task)}</b> · {html.escape(str(self.folder.path))}"
+        path = self.folder.evaluation / "report.json"
+        if not path.is_file():
+            return f"<p>{head} · {html.escape(str(self.info.get('status')))}</p>"
+        scores = self.report["scores"]
+        names = list(self.report["metrics"])
+        header = "".join(f"<th>{html.escape(who)}</th>" for who in scores)
+        lines = "".join(
+            f"<tr><td>{html.escape(name)}</td>"
+            + "".join(f"<td>{scores[who].get(name, float('nan')):.4g}</td>" for who in scores)
+            + "</tr>"
+            for name in names
+        )
+        return f"<p>{head}</p><table><tr><th></th>{header}</tr>{lines}</table>"

@@ -1,0 +1,36 @@
+"""Recipes: every setting of a run, read from a file and checked before anything starts."""
+
+from ftkit.recipe.dumping import dump_recipe
+from ftkit.recipe.known_names import OWNED_ARGUMENTS
+from ftkit.recipe.loading import load_recipe, make_recipe
+from ftkit.recipe.names import TASKS
+from ftkit.recipe.schema import make_json_schema
+from ftkit.recipe.sections import (
+    AdapterSection,
+    DataSection,
+    EvaluationSection,
+    ModelSection,
+    Recipe,
+    TrainingSection,
+)
+from ftkit.recipe.starters import Starter, make_starter, write_starter
+from ftkit.recipe.table import make_settings_table
+
+__all__ = [
+    "OWNED_ARGUMENTS",
+    "TASKS",
+    "AdapterSection",
+    "DataSection",
+    "EvaluationSection",
+    "ModelSection",
+    "Recipe",
+    "Starter",
+    "TrainingSection",
+    "dump_recipe",
+    "load_recipe",
+    "make_json_schema",
+    "make_recipe",
+    "make_settings_table",
+    "make_starter",
+    "write_starter",
+]

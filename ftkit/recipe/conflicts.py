@@ -1,0 +1,101 @@
+"""What settings must be together: checked on the recipe as written, so that all mistakes come at once."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
+from ftkit.recipe.mistakes import KeyPath
+from ftkit.recipe.paths import is_address
+from ftkit.recipe.sections import TrainingSection
+from ftkit.recipe.settings import names_setting
+from ftkit.recipe.values import show
+
+Conflict = tuple[KeyPath, str]
+
+
+def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
+    """Find settings that contradict each other, each under the key to change.
+
+    A setting of a wrong type is left to the check of types, and counts as not given here.
+    """
+    model, data, training, evaluation = (
+        _take_mapping(values, name) for name in ("model", "data", "training", "evaluation")
+    )
+    checks = (
+        _check_model(model) if isinstance(values.get("model"), Mapping) else (),
+        _check_batch(training),
+        _check_early_stopping(training, data, evaluation),
+        _check_best_metric(evaluation),
+        _check_arguments(_take_mapping(training, "arguments")),
+    )
+    return [conflict for check in checks for conflict in check]
+
+
+def _take_mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = values.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _check_model(model: Mapping[str, Any]) -> Iterator[Conflict]:
+    base, config = model.get("base"), model.get("config")
+    if base is None and config is None:
+        yield ("model", "base"), "missing; name a checkpoint, or give model.config for random weights"
+    if base is not None and config is not None:
+        yield (
+            ("model", "config"),
+            "makes a model with random weights, and model.base names one; give one of the two",
+        )
+    if (
+        isinstance(base, str)
+        and model.get("revision") is not None
+        and (os.path.isabs(base) or is_address(base))
+    ):
+        yield ("model", "revision"), f"only a hub id has revisions; model.base is {show(base)}; remove one"
+    if not isinstance(config, Mapping):
+        return
+    if not config.get("model_type"):
+        yield ("model", "config", "model_type"), "missing; name the architecture, such as model_type: llama"
+    if model.get("tokenizer") is None:
+        yield ("model", "tokenizer"), "missing; a model with random weights brings none, so name one"
+
+
+def _check_batch(training: Mapping[str, Any]) -> Iterator[Conflict]:
+    micro = training.get("micro_batch_size")
+    batch = training.get("batch_size", TrainingSection.model_fields["batch_size"].default)
+    if isinstance(micro, int) and isinstance(batch, int) and micro > batch:
+        yield ("training", "micro_batch_size"), f"must be at most training.batch_size, {batch}; found {micro}"
+
+
+def _check_early_stopping(
+    training: Mapping[str, Any], data: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> Iterator[Conflict]:
+    key = ("training", "early_stopping_patience")
+    if training.get("early_stopping_patience") is None:
+        if training.get("early_stopping_threshold"):
+            yield key, "missing; training.early_stopping_threshold does nothing without it"
+        return
+    if evaluation.get("every") == "never":
+        yield key, "needs evaluations to go by; evaluation.every is never"
+    if "validation" in data and data["validation"] is None:
+        yield key, "needs rows to evaluate; data.validation is null"
+
+
+def _check_best_metric(evaluation: Mapping[str, Any]) -> Iterator[Conflict]:
+    best, metrics = evaluation.get("best_metric"), evaluation.get("metrics")
+    if best is None and evaluation.get("greater_is_better") is not None:
+        yield ("evaluation", "best_metric"), "missing; evaluation.greater_is_better does nothing without it"
+    if isinstance(best, str) and isinstance(metrics, list) and best not in (*metrics, "loss"):
+        known = ", ".join(map(str, metrics)) or "empty"
+        yield (
+            ("evaluation", "best_metric"),
+            f"must be loss or in evaluation.metrics ({known}); found {show(best)}",
+        )
+
+
+def _check_arguments(arguments: Mapping[str, Any]) -> Iterator[Conflict]:
+    for name in arguments:
+        instead = OWNED_ARGUMENTS.get(name) or FOREIGN_NAMES.get(name)
+        if instead is not None:
+            advice = f"write {instead} instead" if names_setting(instead) else instead
+            yield ("training", "arguments", name), f"ftkit sets this itself; {advice}"

@@ -1,0 +1,80 @@
+"""Make the paths of a recipe absolute: a relative one is relative to the recipe that names it."""
+
+import glob
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ftkit.recipe.values import MEMORY_MARK, PERCENT, make_printable
+
+_PATH_SETTINGS = {"model": ("base", "tokenizer"), "data": ("train", "validation", "test")}
+_ADDRESS = re.compile(r"pypi:|[A-Za-z][A-Za-z0-9+.-]+://")
+_HUB_ID = re.compile(r"(?P<parts>\w[\w.-]*(/\w[\w.-]*)*)(\?\w+=.*)?", re.ASCII)
+_FILE_SUFFIX = re.compile(
+    r"\.(json|jsonl|ndjson|csv|tsv|parquet|arrow|txt|text|md|ya?ml|gguf|safetensors|bin|pt|pth|gz|zip)$",
+    re.IGNORECASE,
+)
+
+
+def resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make every path in the sections of one recipe absolute; leave addresses and hub ids alone."""
+    resolved = dict(values)
+    for name, keys in _PATH_SETTINGS.items():
+        section = values.get(name)
+        if isinstance(section, Mapping):
+            found = {key: _resolve_entry(section[key], folder) for key in keys if key in section}
+            resolved[name] = {**section, **found}
+    output = values.get("output_dir")
+    if isinstance(output, str) and output and not is_address(output):
+        resolved["output_dir"] = make_absolute(output, folder)
+    return resolved
+
+
+def _resolve_entry(entry: Any, folder: Path) -> Any:
+    """Resolve one text or each text of a list; anything else is for the check of types to judge."""
+    if isinstance(entry, list):
+        return [_resolve_entry(each, folder) if isinstance(each, str) else each for each in entry]
+    return make_absolute(entry, folder) if isinstance(entry, str) and names_path(entry, folder) else entry
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text says by itself where to look: `pypi:` or a scheme such as `s3://`."""
+    return _ADDRESS.match(text) is not None
+
+
+def names_path(text: str, folder: Path) -> bool:
+    """Tell a path from an address, a hub id and a share; `ftkit.sources.locate` follows the same rule.
+
+    A bare `name`, `org/name` or `org/name/file.gguf` is of the hub, unless something lies there (the first
+    part of it is enough), it has a file's suffix, a glob's characters, or begins with `./`, `../`, `/`, `~`.
+    """
+    if not text.strip() or is_address(text) or text.startswith(MEMORY_MARK) or PERCENT.fullmatch(text):
+        return False
+    match = _HUB_ID.fullmatch(text)
+    if match and "?" in text:
+        return False
+    if not match or os.path.exists(folder / text.split("/", maxsplit=1)[0]):
+        return True
+    num_parts = match["parts"].count("/") + 1
+    if num_parts > 2:
+        return not match["parts"].lower().endswith(".gguf")
+    return _FILE_SUFFIX.search(match["parts"]) is not None
+
+
+def make_absolute(text: str, folder: Path) -> str:
+    """Join a path with its folder, without links resolved; a glob stays a glob."""
+    path = os.path.expanduser(text)
+    if not os.path.isabs(path):
+        base = os.fspath(folder)
+        path = os.path.join(glob.escape(base) if glob.has_magic(path) else base, path)
+    return os.path.abspath(path)
+
+
+def show_path(path: Path) -> str:
+    """Write a path as short as it stays clear: relative where it lies below the current directory."""
+    absolute = os.path.abspath(path)
+    here = os.getcwd()
+    below = absolute.startswith(here.rstrip(os.sep) + os.sep)
+    return make_printable(os.path.relpath(absolute, here) if below else absolute)

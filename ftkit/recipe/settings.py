@@ -1,0 +1,86 @@
+"""All settings by their full names, and the one that an unknown name may mean."""
+
+import re
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic.fields import FieldInfo
+
+from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
+from ftkit.recipe.mistakes import KeyPath
+from ftkit.recipe.sections import (
+    AdapterSection,
+    DataSection,
+    EvaluationSection,
+    ModelSection,
+    Recipe,
+    Section,
+    TrainingSection,
+)
+
+SECTIONS: dict[str, type[Section]] = {
+    "model": ModelSection,
+    "data": DataSection,
+    "adapter": AdapterSection,
+    "training": TrainingSection,
+    "evaluation": EvaluationSection,
+}
+"""The groups of settings, by the key that opens each in a recipe."""
+
+
+def list_settings() -> dict[str, FieldInfo]:
+    """List every setting by its full name: `task`, `model.base`, ..."""
+    settings: dict[str, FieldInfo] = {}
+    for name, field in Recipe.model_fields.items():
+        section = SECTIONS.get(name)
+        inner = section.model_fields.items() if section else ()
+        settings.update({f"{name}.{key}": each for key, each in inner} if section else {name: field})
+    return settings
+
+
+def allows_null(field: FieldInfo) -> bool:
+    """Tell whether null is a value of a setting, and not only a way to say nothing."""
+    return type(None) in get_args(field.annotation)
+
+
+def suggest_setting(path: KeyPath) -> str:
+    """Say which setting may have been meant by a key that does not exist."""
+    name = re.sub(r"[\s-]+", "_", str(path[-1]).strip()).lower()
+    group = str(path[0]) if len(path) > 1 else ""
+    section = SECTIONS[group] if group else Recipe
+    siblings = [*section.model_fields, *(() if group else ("extends",))]
+    homes = [key for key, each in SECTIONS.items() if name in each.model_fields]
+    if name in siblings:
+        return f"did you mean {name}?"
+    if homes:
+        return f"{name} belongs to {' or '.join(homes)}"
+    if name in Recipe.model_fields or name == "extends":
+        return f"{name} stands at the top of a recipe, not in {group}"
+    if name in FOREIGN_NAMES:
+        return f"ftkit calls it {FOREIGN_NAMES[name]}"
+    if name in OWNED_ARGUMENTS:
+        meant = OWNED_ARGUMENTS[name]
+        return f"ftkit calls it {meant}" if names_setting(meant) else meant
+    return _suggest_near(name, group, siblings)
+
+
+def names_setting(advice: str) -> bool:
+    """Tell the name of a setting (or `one or another`) from a sentence."""
+    return all(each.split(".")[0] in Recipe.model_fields for each in advice.split(" or "))
+
+
+def _suggest_near(name: str, group: str, siblings: list[str]) -> str:
+    """Look for a slip of the pen: freely among the neighbours, strictly among all other names."""
+    meanings = {key: each for key, each in (OWNED_ARGUMENTS | FOREIGN_NAMES).items() if names_setting(each)}
+    meanings |= {full.split(".")[-1]: full for full in list_settings()}
+    meanings |= {key: key for key in siblings}
+    near = get_close_matches(name, meanings, 1, 0.8) or get_close_matches(name, siblings, 1)
+    if near:
+        return f"did you mean {meanings[near[0]].removeprefix(group + '.')}?"
+    advice = (
+        f"{group or 'a recipe'} takes {', '.join(siblings)}"
+        if len(siblings) <= 12
+        else "ftkit schema lists all"
+    )
+    other = "; what else TrainingArguments takes goes under training.arguments" if group == "training" else ""
+    return advice + other

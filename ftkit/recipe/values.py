@@ -1,0 +1,213 @@
+"""The kinds of value that settings share: whole numbers, shares, rows, plain mappings."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from ftkit.recipe.known_names import suggest_value
+from ftkit.recipe.names import TASKS
+
+MEMORY_MARK = "memory:"
+"""Begins the text that stands in a written recipe for rows that a notebook gave."""
+
+PERCENT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*[%％]\s*")
+_PERCENT_SCHEMA = {"type": "string", "pattern": r"^\s*(\d+(\.\d*)?|\.\d+)\s*[%％]\s*$"}
+_DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def refuse(problem: str) -> NoReturn:
+    """Refuse a value with a message of our own, which reaches the reader as it is."""
+    raise PydanticCustomError("ftkit", "{problem}", {"problem": problem})
+
+
+def make_printable(text: str) -> str:
+    """Escape what would not print, or would steer the terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def show(value: object) -> str:
+    """Make a short text of a value that was found, for a message."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, (bool, int, float)):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = make_printable(" ".join(value.split()))
+        return f"'{text[:57]}...'" if len(text) > 60 else f"'{text}'"
+    if isinstance(value, Mapping):
+        keys = ", ".join(make_printable(str(key)) for key in list(value)[:4])
+        return f"a mapping ({keys})" if keys else "an empty mapping"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}" if value else "an empty list"
+    return f"a {type(value).__qualname__}"
+
+
+def suggest_colon(found: object) -> str:
+    """Say what is wrong with the colon of a text that should have been `key: value`."""
+    if isinstance(found, str) and "：" in found:
+        return "write ': ', not the full-width '：'"
+    return "put a space after the colon" if isinstance(found, str) and re.match(r"\s*\w+:\S", found) else ""
+
+
+def _accept_round_float(value: Any) -> Any:
+    """Take 1e3 for 1000, and leave everything else to the check of the type."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _read_percent(value: Any) -> Any:
+    """Turn '10%' into 0.1, and leave everything else as it is."""
+    match = PERCENT.fullmatch(value) if isinstance(value, str) else None
+    return float(match.group(1)) / 100 if match else value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_task(value: Any) -> Any:
+    """Accept a task of ftkit, or a dotted name of a module outside it."""
+    if value in TASKS or (isinstance(value, str) and _DOTTED_NAME.fullmatch(value)):
+        return value
+    hint = suggest_value(value, TASKS) or f"ftkit has {', '.join(TASKS)}; a module of yours: my_lab.my_task"
+    refuse(f"unknown task; found {show(value)}; {hint}")
+
+
+def _check_warmup(value: Any) -> Any:
+    """Accept a number of steps from 0, or a share from 0 to below 1."""
+    share = _read_percent(value)
+    if (_is_whole(share) and share >= 0) or (isinstance(share, float) and 0 <= share < 1):
+        return share
+    refuse(f"must be a number of steps, or a share of them from 0% to below 100%; found {show(value)}")
+
+
+def _check_source(value: Any, info: ValidationInfo) -> Any:
+    """Accept where rows come from: one text, or a list; outside a file, rows themselves."""
+    context = info.context or {}
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        refuse("names no rows; found an empty list")
+    was_in_memory = any(isinstance(each, str) and each.startswith(MEMORY_MARK) for each in values)
+    if was_in_memory and context.get("rows_needed", True):
+        refuse("the rows of this recipe were given in memory, by a notebook; name a file instead")
+    if all(isinstance(each, str) and each.strip() for each in values):
+        return value
+    if context.get("from_file"):
+        wrong = next(each for each in values if not (isinstance(each, str) and each.strip()))
+        refuse(f"must be a file, glob, hub id or pypi: address, or a list of these; found {show(wrong)}")
+    is_rows = isinstance(value, list) and all(isinstance(each, dict) for each in value)
+    if is_rows or _is_table(value):
+        return value
+    refuse(
+        "must be a file, glob, hub id or pypi: address, a list of these, a list of rows (dicts), "
+        f"or a datasets.Dataset; found {show(value)}"
+    )
+
+
+def _is_table(value: object) -> bool:
+    """Tell whether a value is a datasets.Dataset, without importing datasets."""
+    return any(
+        each.__module__.startswith("datasets.") and each.__name__ == "Dataset" for each in type(value).__mro__
+    )
+
+
+def _check_split(value: Any, info: ValidationInfo) -> Any:
+    """Accept a share or a number of the training rows, or rows of their own."""
+    share = _read_percent(value)
+    if _is_whole(share) or isinstance(share, float):
+        if (_is_whole(share) and share >= 1) or 0 < share < 1:
+            return share
+        refuse(f"must be at least 1 row, or a share above 0% and below 100%; found {show(value)}")
+    return _check_source(value, info)
+
+
+def _check_label_names(value: Any) -> Any:
+    """Write labels that are numbers or booleans in the recipe as the texts that they are in rows."""
+    if isinstance(value, Mapping):
+        names = {_label_text(key): _label_text(each) for key, each in value.items()}
+        if len(names) < len(value):
+            refuse("names a label twice, once as a number and once as text")
+        return names
+    if not isinstance(value, list):
+        return value
+    if not value:
+        refuse("names no label; found an empty list")
+    texts = [_label_text(each) for each in value]
+    repeated = sorted({str(text) for text in texts if texts.count(text) > 1})
+    if repeated:
+        refuse(f"names a label twice: {', '.join(repeated)}")
+    return texts
+
+
+def _label_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def _check_plain(value: Any) -> Any:
+    """Accept what YAML can hold, however deep."""
+    if isinstance(value, float) and math.isnan(value):
+        refuse("must not be .nan (not a number)")
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, list):
+        return [_check_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _check_plain(each) for key, each in value.items()}
+    refuse(f"must be plain values (text, numbers, lists, mappings); found {show(value)}")
+
+
+_SOURCE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+    ]
+}
+_SPLIT_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        *_SOURCE_SCHEMA["anyOf"],
+    ]
+}
+_WARMUP_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+        _PERCENT_SCHEMA,
+    ]
+}
+_LABEL_SCHEMA = {"type": ["string", "number", "boolean"]}
+
+TaskName = Annotated[
+    str,
+    BeforeValidator(_check_task),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(TASKS)}, {"type": "string", "pattern": f"^{_DOTTED_NAME.pattern}$"}]}
+    ),
+]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_accept_round_float)]
+Seed = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_accept_round_float)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+Plain = Annotated[dict[str, Any], BeforeValidator(_check_plain)]
+Source = Annotated[Any, BeforeValidator(_check_source), WithJsonSchema(_SOURCE_SCHEMA)]
+Split = Annotated[Any, BeforeValidator(_check_split), WithJsonSchema(_SPLIT_SCHEMA)]
+Warmup = Annotated[int | float, BeforeValidator(_check_warmup), WithJsonSchema(_WARMUP_SCHEMA)]
+LabelNames = Annotated[
+    list[str] | dict[str, str] | None,
+    BeforeValidator(_check_label_names),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": _LABEL_SCHEMA, "minItems": 1},
+                {"type": "object", "additionalProperties": _LABEL_SCHEMA, "minProperties": 1},
+                {"type": "null"},
+            ]
+        }
+    ),
+]

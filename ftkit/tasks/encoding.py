@@ -1,0 +1,193 @@
+"""Rows -> examples on disk: the same path for every task, for training and for evaluation."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit.data import Prepared, RowProblem, Rows, check_columns, prepare_examples, raise_row_problems
+from ftkit.errors import RecipeError
+from ftkit.models import fingerprint_tokenizer
+from ftkit.tasks.protocol import Encoding, Reject, Task
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from ftkit.models import Checkpoint
+    from ftkit.recipe import DataSection
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BY_DEFAULT = 1024
+"""What `max_tokens: auto` means at most, in tokens; models that read 128,000 rarely train on them."""
+
+
+HELD_OUT = ("test", "validation")
+"""The splits that the final scores may come from; the first one that there is."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The rows of a run by split, and the examples made of them."""
+
+    rows: Mapping[str, Rows]
+    examples: Mapping[str, Prepared]
+
+    @property
+    def held_out(self) -> str | None:
+        """The split that the final scores come from; None where there is none."""
+        return next((split for split in HELD_OUT if split in self.examples), None)
+
+
+def check_settings(name: str, task: Task, data: DataSection) -> None:
+    """Refuse what a task would ignore.
+
+    Args:
+        name: the task's name, for the message.
+        task: the task.
+        data: the recipe's section `data`.
+
+    Raises:
+        RecipeError: a setting that the task does not read, or a choice that it does not have.
+    """
+    # Compared with the default and not by what was written: a resolved recipe has every setting in it.
+    fields = type(data).model_fields
+    given = {f"data.{name}" for name in fields if getattr(data, name) != fields[name].default}
+    optional = {"data.label_names", "data.documents"}
+    problems = [
+        f"{setting}: the task {name} does not read this setting; take it out"
+        for setting in sorted((given & optional) - task.READS)
+    ]
+    names = [column.name for column in task.COLUMNS]
+    for column in data.columns.keys() - set(names):
+        near = difflib.get_close_matches(column, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(names)}"
+        problems.append(f"data.columns.{column}: the task {name} has no such column; {hint}")
+    if data.too_long not in ("auto", *task.TOO_LONG):
+        choices = ", ".join(task.TOO_LONG)
+        problems.append(f"data.too_long: the task {name} has no {data.too_long!r}; it has {choices}")
+    if problems:
+        raise RecipeError("\n".join(problems))
+
+
+def make_encoding(
+    task: Task,
+    data: DataSection,
+    tokenizer: PreTrainedTokenizerBase,
+    config: PretrainedConfig,
+    labels: tuple[str, ...],
+) -> Encoding:
+    """Decide what `auto` means for this task, tokenizer and model."""
+    limit = read_limit(tokenizer, config)
+    if isinstance(data.max_tokens, int) and limit is not None and data.max_tokens > limit:
+        raise RecipeError(
+            f"data.max_tokens: is {data.max_tokens}, but the model reads at most {limit} tokens"
+        )
+    longest = data.max_tokens if isinstance(data.max_tokens, int) else min(limit or 10**9, LONGEST_BY_DEFAULT)
+    mapping = data.label_names if isinstance(data.label_names, dict) else None
+    return Encoding(
+        max_tokens=longest,
+        too_long=task.TOO_LONG[0] if data.too_long == "auto" else data.too_long,
+        documents=data.documents,
+        labels=labels,
+        label_names={str(raw): str(label) for raw, label in mapping.items()} if mapping else None,
+    )
+
+
+def read_limit(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int | None:
+    """Return the longest input in tokens that model and tokenizer admit; None where neither says."""
+    text = config.get_text_config()
+    limits = [getattr(text, "max_position_embeddings", None), tokenizer.model_max_length]
+    # A tokenizer that does not know its length says so with a number of 31 digits.
+    known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
+    return min(known) if known else None
+
+
+def encode_splits(
+    name: str, task: Task, rows: Mapping[str, Rows], checkpoint: Checkpoint, data: DataSection
+) -> Material:
+    """Encode every split, or take it from the cache; arguments as of `encode_rows`."""
+    encoding = make_encoding(task, data, checkpoint.tokenizer, checkpoint.model.config, checkpoint.labels)
+    fingerprint = fingerprint_tokenizer(checkpoint.tokenizer)
+    examples = {
+        split: encode_rows(name, task, some, checkpoint.tokenizer, fingerprint, encoding, split=split)
+        for split, some in rows.items()
+    }
+    return Material(rows, examples)
+
+
+def encode_rows(
+    name: str,
+    task: Task,
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase,
+    tokenizer_fingerprint: str,
+    encoding: Encoding,
+    *,
+    split: str,
+) -> Prepared:
+    """Encode a split, or take it from the cache when nothing that matters has changed.
+
+    Args:
+        name: the task's name.
+        task: the task.
+        rows: the split.
+        tokenizer: the model's tokenizer.
+        tokenizer_fingerprint: content hash of the tokenizer, for the cache's key.
+        encoding: what the examples depend on beside rows and tokenizer.
+        split: `train`, `validation` or `test`, for the messages.
+
+    Raises:
+        DataError: rows that lack a column or do not fit the task; names file and line.
+    """
+    key = {
+        "task": name,
+        "version": task.VERSION,
+        "rows": rows.fingerprint,
+        "tokenizer": tokenizer_fingerprint,
+        **asdict(encoding),
+    }
+
+    def make(reject: Reject) -> Iterator[dict[str, Any]]:
+        check_columns(
+            rows, [column for column in task.COLUMNS if encoding.labelled or column.kind != "label"]
+        )
+        problems: list[RowProblem] = []
+
+        def note(index: int, rule: str, detail: str) -> None:
+            if rule.endswith(":error"):
+                problems.append(RowProblem(index, detail))
+            else:
+                reject(index, rule, detail)
+
+        yield from task.encode(_check_rows(rows, task, encoding, note), tokenizer, encoding, note)
+        if problems:
+            raise_row_problems(rows, problems)
+
+    prepared = prepare_examples(make, key=key)
+    for rule, number in Counter(entry["rule"] for entry in prepared.rejected).items():
+        logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
+    return prepared
+
+
+RULES = {
+    "too_long:truncate": "longer than data.max_tokens, cut",
+    "too_long:drop": "longer than data.max_tokens, left out",
+    "too_long:split": "longer than data.max_tokens, split into several examples",
+}
+
+
+def _check_rows(
+    rows: Rows, task: Task, encoding: Encoding, note: Callable[[int, str, str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Pass good rows on and note the others."""
+    for index, row in enumerate(rows):
+        problem = task.check_row(row, encoding)
+        if problem is None:
+            yield index, row
+        else:
+            note(index, "row:error", problem)

@@ -1,0 +1,99 @@
+"""What causal-lm and chat share: batch, loss, records and scores of next-token prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftkit.metrics import compute_metrics
+from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_inputs
+from ftkit.tasks.supervised_positions import head_at
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def collate(
+    examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+) -> dict[str, torch.Tensor]:
+    """Pad examples into one batch, tensors of shape (examples, tokens)."""
+    import torch
+
+    batch = pad_inputs(examples, tokenizer)
+    batch["labels"] = pad_sequences([example["labels"] for example in examples], IGNORED)
+    batch["row"] = torch.tensor([example["row"] for example in examples])
+    return batch
+
+
+def count_items(batch: Mapping[str, torch.Tensor]) -> int:
+    """Count the supervised tokens; the first token of a row has no prediction and never counts."""
+    return int((batch["labels"][:, 1:] != IGNORED).sum())
+
+
+def compute_loss(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], label_smoothing: float
+) -> torch.Tensor:
+    """Return the cross-entropy summed over the supervised tokens, in nats, a scalar."""
+    logits, targets, _ = _predict_supervised(model, batch)
+    return _cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="sum")
+
+
+def predict(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
+    """Return each example's loss, summed over its supervised tokens, and their number."""
+    import torch
+
+    logits, targets, owners = _predict_supervised(model, batch)
+    losses = _cross_entropy(logits, targets, reduction="none").double()
+    size = len(batch["row"])
+    sums = torch.zeros(size, dtype=torch.double, device=losses.device).index_add_(0, owners, losses)
+    counts = torch.bincount(owners, minlength=size)
+    columns = zip(batch["row"].tolist(), sums.tolist(), counts.tolist(), strict=True)
+    return [{"row": row, "loss": loss, "num_tokens": number} for row, loss, number in columns]
+
+
+def score(
+    predictions: Sequence[Mapping[str, Any]], metrics: Sequence[str], labels: Sequence[str]
+) -> dict[str, float]:
+    """Score the losses of a split; `loss` is the mean per supervised token, in nats."""
+    losses = [record["loss"] for record in predictions]
+    counts = [record["num_tokens"] for record in predictions]
+    return compute_metrics(metrics, "losses", predictions=losses, references=counts)
+
+
+def present(prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """Return the record with its mean loss per token, in nats."""
+    return {**prediction, "loss": prediction["loss"] / max(1, prediction["num_tokens"])}
+
+
+def predict_trivially(
+    predictions: Sequence[Mapping[str, Any]], label_counts: Sequence[int]
+) -> list[dict[str, Any]] | None:
+    """Return None: the base is the comparison."""
+    return None
+
+
+def explain(predictions: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
+    """Return how many tokens the scores are of."""
+    return {"num_supervised_tokens": sum(record["num_tokens"] for record in predictions)}
+
+
+def _predict_supervised(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return logits (items, vocabulary), targets (items,) and each item's example (items,)."""
+    import torch
+
+    supervised = torch.zeros_like(batch["labels"], dtype=torch.bool)
+    supervised[:, :-1] = batch["labels"][:, 1:] != IGNORED  # a position predicts its neighbour
+    with head_at(model, supervised):
+        logits = model(**select_inputs(batch), use_cache=False).logits
+    targets = batch["labels"].roll(-1, dims=1)[supervised]
+    return logits, targets, supervised.nonzero()[:, 0]
+
+
+def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:
+    """Compute in float32 whatever the model's precision."""
+    import torch
+
+    return torch.nn.functional.cross_entropy(logits.float(), targets, **options)

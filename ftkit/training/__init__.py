@@ -1,0 +1,1 @@
+"""Training: settings, steps, the loop around `transformers.Trainer`."""

@@ -1,0 +1,207 @@
+"""What goes on beside the steps: progress, the metrics file, signals, the best checkpoint."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tqdm.auto import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ftkit.errors import TrainingError
+from ftkit.runs import append_json_line, write_text
+
+UNITS = ((3600, "h"), (60, "min"))
+
+
+class MetricsFile(TrainerCallback):  # type: ignore[misc]
+    """Writes one line per logged step; a continued run goes on where its checkpoint was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Take off the lines that steps after the checkpoint had written."""
+        if not state.is_world_process_zero or not self.path.is_file():
+            return
+        import json
+
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_text(
+            self.path, "".join(line for line in lines if json.loads(line)["step"] <= state.global_step)
+        )
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add the line, and stop when the loss is not a number any more."""
+        logs = logs or {}
+        if state.is_world_process_zero and "train_runtime" not in logs:
+            append_json_line(self.path, {"step": state.global_step, **logs})
+        loss = logs.get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"step {state.global_step}: the loss is {loss}. Lower training.learning_rate, or set "
+                "training.precision: float32; the last checkpoint is from before"
+            )
+
+
+class Progress(TrainerCallback):  # type: ignore[misc]
+    """Shows where training is: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self.is_terminal = sys.stderr.isatty()
+        self.bar: tqdm[Any] | None = None
+        self.started = (0.0, 0)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start the clock, and the bar on a terminal."""
+        self.started = (time.perf_counter(), state.global_step)
+        if state.is_world_process_zero and self.is_terminal:
+            self.bar = tqdm(
+                total=state.max_steps,
+                initial=state.global_step,
+                desc="training",
+                unit="step",
+                dynamic_ncols=True,
+            )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Move the bar."""
+        if self.bar is not None:
+            self.bar.update(1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Show loss and rate, or the scores of an evaluation."""
+        logs = logs or {}
+        shown = {name: value for name, value in logs.items() if name in {"loss", "learning_rate"}}
+        shown |= {name[5:]: value for name, value in logs.items() if name.startswith("eval_")}
+        if not state.is_world_process_zero or not shown:
+            return
+        text = "  ".join(f"{name} {_format(value)}" for name, value in shown.items())
+        is_score = any(name.startswith("eval_") for name in logs)
+        if self.bar is not None and not is_score:
+            self.bar.set_postfix_str(text, refresh=False)
+            return
+        place = f"step {state.global_step}/{state.max_steps}"
+        line = f"{place}  validation: {text}" if is_score else f"{place}  {text}  {self._estimate(state)}"
+        if self.bar is not None:
+            tqdm.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the display
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Leave the bar as it stands."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def _estimate(self, state: TrainerState) -> str:
+        start, first_step = self.started
+        done = state.global_step - first_step
+        seconds = time.perf_counter() - start
+        left = seconds / max(1, done) * (state.max_steps - state.global_step)
+        return f"{done / max(seconds, 1e-9):.2f} steps/s  {format_seconds(left)} left"
+
+
+class StopOnSignal(TrainerCallback):  # type: ignore[misc]
+    """Ends training at the next step, with a checkpoint, when the user presses Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM while training; a second one ends the process as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python allows handlers in the main thread alone
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.signal = number
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            message = "\nstopping after this step, with a checkpoint (again: stop at once, without)"
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 - the user waits for a word
+
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Save and stop once a signal has come."""
+        if self.signal is not None:
+            control.should_save = control.should_training_stop = True
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Keep the end of a broken-off epoch from being scored and saved as if it were whole."""
+        if self.signal is not None:
+            control.should_save = control.should_evaluate = False
+
+
+class SaveBest(TrainerCallback):  # type: ignore[misc]
+    """Asks for a checkpoint at every new best score, whatever the interval of checkpoints."""
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Compare with the best so far; `Trainer` notes the new one right after."""
+        value = (metrics or {}).get(args.metric_for_best_model or "")
+        if value is None or not args.load_best_model_at_end:
+            return
+        best = state.best_metric
+        if best is None or (value > best if args.greater_is_better else value < best):
+            control.should_save = True
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a time for people: `45 s`, `12 min`, `3.4 h`."""
+    for size, unit in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _format(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,183 @@
+"""Train a model as the recipe says."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import DataError, InterruptedRun
+from ftkit.models.quiet import quiet_transformers
+from ftkit.training.arguments import count_total_steps, make_arguments
+from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
+from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps
+
+if TYPE_CHECKING:
+    import datasets
+    from transformers import PreTrainedModel, TrainingArguments
+
+    from ftkit.models import Checkpoint
+    from ftkit.recipe import EvaluationSection, TrainingSection
+    from ftkit.runs import RunFolder
+    from ftkit.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training came to."""
+
+    num_steps: int
+    num_epochs: float
+    best_step: int | None
+    """The step whose weights the model has; None where the last step's are kept."""
+    seconds: float
+    tokens_per_second: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for the report."""
+        return dict(vars(self))
+
+
+def train(
+    checkpoint: Checkpoint,
+    task: Task,
+    examples: datasets.Dataset,
+    *,
+    training: TrainingSection,
+    evaluation: EvaluationSection,
+    folder: RunFolder,
+    validate: Callable[[], dict[str, float]] | None,
+    best_metric: tuple[str, bool],
+) -> TrainingResult:
+    """Train a model in place; a checkpoint in the run folder is continued.
+
+    Args:
+        checkpoint: the model, with its adapter where it has one, and what belongs to it.
+        task: how a batch is made and what the loss is.
+        examples: encoded rows with `input_ids` and `labels`.
+        training: settings of the section `training`.
+        evaluation: settings of the section `evaluation`: how often to validate.
+        folder: the run folder.
+        validate: scores the model on the validation rows; None where there are none.
+        best_metric: the metric that chooses the best checkpoint, and whether greater is better; unused
+            without `validate`.
+
+    Raises:
+        InterruptedRun: the user stopped it; a checkpoint is there.
+        TrainingError: the loss is not finite.
+        DeviceMemoryError: a micro-batch did not fit.
+    """
+    from transformers import EarlyStoppingCallback, PrinterCallback
+
+    from ftkit.training.callbacks import MetricsFile, Progress, SaveBest, StopOnSignal, format_seconds
+    from ftkit.training.trainer import StepExamples, StepTrainer
+
+    lengths = read_lengths(examples)
+    world_size, rank = read_processes()
+    sampler = StepSampler(lengths, training.batch_size, seed=training.seed, rank=rank, world_size=world_size)
+    arguments = make_arguments(
+        training,
+        evaluation,
+        checkpoint.precision,
+        folder=folder.checkpoints,
+        total_steps=count_total_steps(training, count_steps(len(lengths), training.batch_size)),
+        world_size=world_size,
+        best_metric=best_metric if validate else None,
+    )
+    stop = StopOnSignal()
+    callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
+    if training.early_stopping_patience is not None and validate is not None:
+        callbacks.append(
+            EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
+        )
+    trainer = StepTrainer(
+        model=checkpoint.model,
+        args=arguments,
+        processing_class=checkpoint.tokenizer,
+        train_dataset=StepExamples(examples),
+        eval_dataset=examples if validate else None,  # Trainer insists on one; `validate` knows the rows
+        callbacks=callbacks,
+        task=task,
+        sampler=sampler,
+        limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
+        label_smoothing=training.label_smoothing_factor,
+        l1_penalty=training.l1_penalty,
+        validate=validate,
+    )
+    trainer.remove_callback(PrinterCallback)
+    last = folder.find_checkpoint()
+    if last is not None:
+        logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
+    started = time.perf_counter()
+    with stop.listening(), quiet_transformers():
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    seconds = time.perf_counter() - started
+    state = trainer.state
+    if stop.signal is not None and state.global_step < state.max_steps:
+        raise InterruptedRun(
+            f"stopped after step {state.global_step} of {state.max_steps}; the checkpoint is in "
+            f"{folder.checkpoints}. The same command continues from there"
+        )
+    result = TrainingResult(
+        num_steps=state.global_step,
+        num_epochs=float(state.epoch or 0.0),
+        best_step=state.best_global_step if arguments.load_best_model_at_end else None,
+        seconds=seconds,
+        tokens_per_second=trainer.num_tokens_seen / max(seconds, 1e-9),
+    )
+    kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
+    logger.info(
+        "trained %d steps in %s (%.0f tokens/s)%s",
+        result.num_steps,
+        format_seconds(seconds),
+        result.tokens_per_second,
+        kept,
+    )
+    return result
+
+
+def read_lengths(examples: datasets.Dataset) -> list[int]:
+    """Return the tokens of each example without reading the tokens.
+
+    Raises:
+        DataError: there are no examples.
+    """
+    import pyarrow.compute as pc
+
+    if len(examples) == 0:
+        raise DataError("data.train: no examples are left to train on")
+    column = examples.with_format("arrow")["input_ids"]
+    chunks = column.chunks if hasattr(column, "chunks") else [column[:]]
+    return [length for chunk in chunks for length in pc.list_value_length(chunk).to_pylist()]
+
+
+def read_processes() -> tuple[int, int]:
+    """Return the number of processes and the rank of this one, as launchers set them."""
+    return int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+
+
+def _choose_limit(
+    model: PreTrainedModel, training: TrainingSection, arguments: TrainingArguments, longest: int
+) -> MicroBatchLimit:
+    weights = next(iter(model.parameters()))
+    per_token = estimate_bytes_per_token(
+        model.config,
+        bytes_per_value=2 if arguments.bf16 or arguments.fp16 else weights.element_size(),
+        checkpointing=training.gradient_checkpointing,
+        has_lm_head=bool(model.get_output_embeddings() is not None),
+    )
+    limit = choose_limit(
+        training.micro_batch_size,
+        device_type=arguments.device.type,
+        free_bytes=read_free_bytes(arguments.device),
+        bytes_per_token=per_token,
+        longest=longest,
+    )
+    if limit.num_tokens is not None:
+        logger.info("micro-batches of up to %d tokens (micro_batch_size: auto)", limit.num_tokens)
+    return limit

@@ -1,0 +1,113 @@
+"""Which examples make a step, and how a step is cut into micro-batches.
+
+Everything here is a pure function of lengths, seed and epoch: the optimiser sees exactly
+`batch_size` examples a step, in an order that does not depend on devices or micro-batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class MicroBatchLimit:
+    """How large one forward pass may be; exactly one of the two is set."""
+
+    num_examples: int | None = None
+    num_tokens: int | None = None
+
+
+def count_steps(num_examples: int, batch_size: int) -> int:
+    """Return the steps of one epoch; a last, smaller one counts."""
+    return -(-num_examples // batch_size)
+
+
+def plan_epoch(num_examples: int, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffle the examples and deal them into steps.
+
+    Returns:
+        One list of example indices a step: `batch_size` each, the last one what is left.
+    """
+    order = np.random.default_rng((seed, epoch)).permutation(num_examples).tolist()
+    return [order[start : start + batch_size] for start in range(0, num_examples, batch_size)]
+
+
+def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_size: int) -> list[int]:
+    """Return the examples of a step that one of several processes takes.
+
+    They are dealt from the longest to the shortest, back and forth, so that every process gets about
+    the same number of tokens. A process may get none when there are fewer examples than processes.
+    """
+    if world_size == 1:
+        return list(step)
+    ordered = sorted(step, key=lambda index: -lengths[index])
+    turns = range(len(ordered))
+    place = [turn % (2 * world_size) for turn in turns]
+    owner = [spot if spot < world_size else 2 * world_size - 1 - spot for spot in place]
+    return [ordered[turn] for turn in turns if owner[turn] == rank]
+
+
+def split_step(lengths: Sequence[int], limit: MicroBatchLimit) -> list[list[int]]:
+    """Cut the examples of a step into micro-batches of similar length, the longest first.
+
+    Args:
+        lengths: tokens of each example, shape (examples,).
+        limit: examples a micro-batch, or its tokens with padding. An example that alone has more
+            tokens than the limit is a micro-batch of its own.
+
+    Returns:
+        Positions in `lengths`, a list a micro-batch; each position once.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    groups: list[list[int]] = []
+    for place in order:
+        if groups and _fits(len(groups[-1]) + 1, lengths[groups[-1][0]], limit):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def _fits(num_examples: int, longest: int, limit: MicroBatchLimit) -> bool:
+    if limit.num_tokens is not None:
+        return num_examples * longest <= limit.num_tokens
+    return num_examples <= (limit.num_examples or 1)
+
+
+class StepSampler:
+    """The batch sampler of the training loader: one item is the share of one step.
+
+    `Trainer` sets the epoch, and on resume skips the steps that were done, through the attributes
+    that accelerate's samplers have; only lists of indices are skipped, never examples.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    @property
+    def batch_sampler(self) -> StepSampler:
+        """Where `Trainer` looks for `set_epoch`, with or without accelerate's skipping around it."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration gives."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return count_steps(len(self.lengths), self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        steps = plan_epoch(len(self.lengths), self.batch_size, seed=self.seed, epoch=self.epoch)
+        for step in steps:
+            share = share_step(step, self.lengths, rank=self.rank, world_size=self.world_size)
+            yield share or [~step[0]]  # see StepExamples: joins the gradients, without weight

@@ -1,0 +1,163 @@
+"""The one subclass of `transformers.Trainer`: a batch is a whole optimiser step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer
+
+from ftkit.tasks.padding import IGNORED
+from ftkit.training.memory import is_out_of_memory, make_memory_error
+from ftkit.training.steps import MicroBatchLimit, StepSampler, split_step
+
+if TYPE_CHECKING:
+    import datasets
+
+    from ftkit.tasks import Task
+
+MicroBatch = dict[str, torch.Tensor]
+
+
+class StepTrainer(Trainer):  # type: ignore[misc]
+    """Trains on whole optimiser steps, each cut into micro-batches of similar length.
+
+    The loss is the mean over the supervised tokens (or rows) of the whole step, over all micro-batches
+    and processes, so that neither `micro_batch_size` nor the number of devices changes the result.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        sampler: StepSampler,
+        limit: MicroBatchLimit,
+        label_smoothing: float = 0.0,
+        l1_penalty: float = 0.0,
+        validate: Callable[[], dict[str, float]] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.task = task
+        self.sampler = sampler
+        self.limit = limit
+        self.label_smoothing = label_smoothing
+        self.validate = validate
+        self.l1_penalty = l1_penalty
+        names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
+        named = self.model.named_parameters()
+        self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
+        self.num_tokens_seen = 0
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Load the share of one step at a time, as a list of micro-batches on the CPU."""
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self.sampler,
+            collate_fn=self._collate_step,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
+        )
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Run forward and backward over the micro-batches of one step.
+
+        Returns:
+            The mean loss of this process's share, scaled so that its mean over processes is the step's.
+        """
+        model.train()
+        self._set_optimizer_mode("train")
+        micro_batches: Sequence[MicroBatch] = inputs
+        num_items = sum(self.task.count_items(batch) for batch in micro_batches)
+        scale = self.args.world_size / max(1, self._sum_over_processes(num_items))
+        total = torch.zeros((), device=self.args.device)
+        for position, batch in enumerate(micro_batches):
+            is_last = position == len(micro_batches) - 1
+            with nullcontext() if is_last else self.accelerator.no_sync(model):
+                total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
+        self.num_tokens_seen += sum(int(batch["attention_mask"].sum()) for batch in micro_batches)
+        return total
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Score the validation rows with ftkit's own evaluation and report it as `Trainer` would."""
+        assert self.validate is not None  # without validation rows the arguments never ask for it
+        self._set_optimizer_mode("eval")
+        scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
+        self.log(scores)
+        handler: Any = self.callback_handler
+        self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
+        return scores
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Add up what the model estimates for each micro-batch."""
+        return sum(int(super(StepTrainer, self).floating_point_ops(batch)) for batch in inputs)
+
+    def _collate_step(self, examples: Sequence[Mapping[str, Any]]) -> list[MicroBatch]:
+        groups = split_step([len(example["input_ids"]) for example in examples], self.limit)
+        chosen = ([examples[place] for place in group] for group in groups)
+        return [self.task.collate(group, self.processing_class) for group in chosen]
+
+    def _run_micro_batch(
+        self, model: torch.nn.Module, batch: MicroBatch, scale: float, *, with_penalty: bool
+    ) -> torch.Tensor:
+        try:
+            batch = self._prepare_inputs(batch)
+            with self.compute_loss_context_manager():
+                loss = self.task.compute_loss(model, batch, self.label_smoothing) * scale
+            objective = loss
+            if with_penalty and self.penalised:
+                size = sum(weights.abs().sum() for weights in self.penalised)
+                objective = loss + self.l1_penalty * size
+            self.accelerator.backward(objective)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            num_examples, num_tokens = batch["input_ids"].shape
+            raise make_memory_error(
+                num_examples, num_tokens, checkpointing=bool(self.args.activation_checkpointing)
+            ) from error
+        return loss.detach()
+
+    def _sum_over_processes(self, number: int) -> int:
+        if self.args.world_size == 1:
+            return number
+        numbers = self.accelerator.gather(torch.tensor([number], device=self.args.device))
+        return int(numbers.sum())
+
+    def _set_optimizer_mode(self, mode: str) -> None:
+        """Switch the schedule-free optimisers, which keep two sets of weights."""
+        switch = getattr(self.optimizer, mode, None)
+        if callable(switch):
+            switch()
+
+
+class StepExamples(torch.utils.data.Dataset):  # type: ignore[misc]
+    """Examples by index; a negative index, `~i`, is example `i` without supervision.
+
+    A process that has no example in a step takes one of those, to join the gradients of the others.
+    """
+
+    def __init__(self, examples: datasets.Dataset) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Read several examples at once, as the torch loader asks."""
+        found = self.examples.__getitems__([max(index, ~index) for index in indices])
+        return [
+            example if index >= 0 else _mute(example) for index, example in zip(indices, found, strict=True)
+        ]
+
+
+def _mute(example: dict[str, Any]) -> dict[str, Any]:
+    labels = example["labels"]
+    return {**example, "labels": [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED}

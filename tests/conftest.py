@@ -1,0 +1,43 @@
+"""What all tests share: no network, a cache of their own, and tiny models."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read by huggingface_hub, transformers and datasets when they are imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from tiny_models import save_tiny_bert, save_tiny_gpt2, save_tiny_llama  # noqa: E402 - after the environment
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a cache folder that the tests of one session share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(request: pytest.FixtureRequest, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests out of the user's cache, except slow ones, which would download it all again."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setenv("FTKIT_CACHE", str(shared_cache))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a masked language model and its WordPiece tokenizer."""
+    return save_tiny_bert(tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a chat model, its byte-level tokenizer and the ChatML template."""
+    return save_tiny_llama(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text model whose tokenizer has no padding token."""
+    return save_tiny_gpt2(tmp_path_factory.mktemp("models") / "tiny-gpt2")

@@ -1,0 +1,28 @@
+"""What the tests of the data room share."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file into the current folder, an empty one, and return its relative name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, content):
+        data = content.encode() if isinstance(content, str) else content
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return name
+
+    return write
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+    """An empty cache of this test alone."""
+    folder = tmp_path_factory.mktemp("own-cache")
+    monkeypatch.setenv("FTKIT_CACHE", str(folder))
+    return folder

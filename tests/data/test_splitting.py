@@ -1,0 +1,207 @@
+import hashlib
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftkit.data import load_rows, load_splits, split_rows
+from ftkit.data.splitting import make_split_numbers
+from ftkit.errors import DataError
+
+MASK = 2**64 - 1
+
+
+def make_number_slowly(row_hash, seed, name):
+    """The number of one row, in whole numbers of Python."""
+    salt = hashlib.blake2b(f"{name}:{seed}".encode(), digest_size=8).digest()
+    number = row_hash ^ int.from_bytes(salt, "little")
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        number ^= number >> 33
+        number = number * factor & MASK
+    return number ^ number >> 33
+
+
+def make_table(num_rows, start=0):
+    return load_rows(
+        [{"text": f"月 {index}", "label": index % 3} for index in range(start, start + num_rows)]
+    )
+
+
+def read_keys(rows):
+    return [repr(row) for row in rows]
+
+
+@given(st.lists(st.integers(0, MASK), min_size=1), st.integers(0, 2**40), st.sampled_from(["test", "验证"]))
+def test_numbers_are_those_of_the_slow_way(hashes, seed, name):
+    found = make_split_numbers(np.array(hashes, dtype=np.uint64), seed, name)
+    assert found.tolist() == [make_number_slowly(each, seed, name) for each in hashes]
+
+
+contents = st.lists(st.integers(0, 30), min_size=2, max_size=60)
+
+
+@given(contents, st.floats(0.01, 0.99), st.integers(0, 5))
+def test_a_split_is_a_partition_in_order_without_equal_rows_on_both_sides(numbers, share, seed):
+    if len(set(numbers)) < 2:
+        return
+    rows = load_rows([{"a": number} for number in numbers])
+    left, taken = split_rows(rows, share, seed=seed)
+    assert left
+    assert taken
+    assert sorted([row["a"] for row in left] + [row["a"] for row in taken]) == sorted(numbers)
+    assert not {row["a"] for row in left} & {row["a"] for row in taken}
+    for part in (left, taken):
+        assert part.indices.tolist() == sorted(part.indices.tolist())
+
+
+@given(contents, contents, st.floats(0.05, 0.95), st.integers(0, 5))
+def test_a_share_moves_no_row_when_rows_are_added(numbers, added, share, seed):
+    def decide(each):
+        rows = load_rows([{"a": number} for number in each])
+        split_numbers = make_split_numbers(rows.hashes, seed, "validation")
+        left, taken = split_rows(rows, share, seed=seed)
+        is_by_chance = not (split_numbers.min() < share * 2**64 < split_numbers.max())
+        return {row["a"] for row in left}, {row["a"] for row in taken}, is_by_chance
+
+    if len(set(numbers)) < 2:
+        return
+    left, taken, is_by_chance = decide(numbers)
+    left_later, taken_later, is_by_chance_later = decide(numbers + added)
+    if not (is_by_chance or is_by_chance_later):
+        assert left <= left_later
+        assert taken <= taken_later
+
+
+@given(contents, st.integers(1, 10), st.integers(0, 5))
+def test_a_number_takes_so_many_different_rows_with_all_their_repetitions(numbers, number, seed):
+    rows = load_rows([{"a": each} for each in numbers])
+    if number >= len(set(numbers)):
+        with pytest.raises(DataError):
+            split_rows(rows, number, seed=seed)
+        return
+    left, taken = split_rows(rows, number, seed=seed)
+    assert len({row["a"] for row in taken}) == number
+    assert not {row["a"] for row in left} & {row["a"] for row in taken}
+    assert len(left) + len(taken) == len(numbers)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9])
+def test_a_share_is_about_that_share_of_the_rows(share):
+    rows = make_table(20_000)
+    _, taken = split_rows(rows, share, seed=3)
+    deviation = (20_000 * share * (1 - share)) ** 0.5
+    assert abs(len(taken) - 20_000 * share) < 5 * deviation  # 5 sigma of a binomial
+
+
+def test_rows_stay_in_their_split_wherever_they_come_from(write):
+    lines = write("a.jsonl", "".join(f'{{"label":{n},"text":"{n}"}}\n' for n in range(200)))
+    memory = [{"text": str(n), "label": n} for n in reversed(range(200))]
+    from_file = split_rows(load_rows(lines), 0.2, seed=1)[1]
+    from_memory = split_rows(load_rows(memory), 0.2, seed=1)[1]
+    assert {row["text"] for row in from_file} == {row["text"] for row in from_memory}
+
+
+def test_renamed_columns_do_not_move_rows():
+    table = [{"body": str(n)} for n in range(100)]
+    renamed = split_rows(load_rows(table, columns={"text": "body"}), 0.2, seed=1)[1]
+    assert [row["text"] for row in renamed] == [
+        row["body"] for row in split_rows(load_rows(table), 0.2, seed=1)[1]
+    ]
+
+
+def test_another_seed_and_another_name_take_other_rows():
+    rows = make_table(1000)
+    taken = [
+        read_keys(split_rows(rows, 0.2, seed=seed, name=name)[1])
+        for seed, name in ((1, "test"), (2, "test"), (1, "validation"))
+    ]
+    assert taken[0] == read_keys(split_rows(rows, 0.2, seed=1, name="test")[1])
+    assert len({tuple(each) for each in taken}) == 3
+
+
+def test_a_second_split_of_the_same_name_is_a_bug_and_not_an_empty_split():
+    left, _ = split_rows(make_table(1000), 0.2, seed=1)
+    with pytest.raises(ValueError, match="was split off these rows before"):
+        split_rows(left, 0.2, seed=1)
+
+
+def test_a_small_table_gives_and_keeps_at_least_one_row():
+    for seed in range(50):
+        for num_rows in (2, 3, 5):
+            for share in (0.01, 0.99):
+                left, taken = split_rows(make_table(num_rows), share, seed=seed)
+                assert min(len(left), len(taken)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("table", "setting", "message"),
+    [
+        ([{"a": 1}], 0.1, "data.validation: 0.1 leaves no rows to train on; there are 1 rows; set a smaller"),
+        ([{"a": 1}] * 9, 0.1, "leaves no rows to train on; there are 9 rows, 1 different; set a smaller"),
+        ([{"a": 1}, {"a": 2}], 2, "data.validation: 2 leaves no rows to train on; there are 2 rows; set"),
+        ([{"a": 1}, {"a": 2}], 500, "data.validation: 500 leaves no rows to train on; there are 2 rows; set"),
+        ([{"a": 1}, {"a": 2}], 0, "data.validation: a number of rows is at least 1; found 0"),
+        ([{"a": 1}, {"a": 2}], 1.0, "data.validation: a share is above 0 and below 1; found 1.0"),
+        ([{"a": 1}, {"a": 2}], 0.0, "data.validation: a share is above 0 and below 1; found 0.0"),
+    ],
+)
+def test_a_split_that_leaves_no_rows_is_refused(table, setting, message):
+    with pytest.raises(DataError) as caught:
+        split_rows(load_rows(table), setting, seed=0)
+    assert message in str(caught.value)
+
+
+def test_how_many_rows_are_split_off_is_said(caplog):
+    with caplog.at_level(logging.INFO):
+        split_rows(make_table(1500), 100, seed=0, name="test")
+    assert "test: 100 of 1,500 rows, split off by content" in caplog.text
+
+
+def make_section(train, validation=None, test=None, columns=None):
+    return SimpleNamespace(train=train, validation=validation, test=test, columns=columns or {})
+
+
+def test_splits_are_what_the_recipe_names(write):
+    for name in ("train", "validation", "test"):
+        write(f"{name}.jsonl", f'{{"body": "{name}"}}\n')
+    section = make_section("train.jsonl", "validation.jsonl", "test.jsonl", {"text": "body"})
+    splits = load_splits(section, seed=0)
+    assert {name: list(rows) for name, rows in splits.items()} == {
+        name: [{"text": name}] for name in ("train", "validation", "test")
+    }
+
+
+def test_splits_that_the_recipe_does_not_want_are_not_there():
+    assert list(load_splits(make_section([{"a": 1}]), seed=0)) == ["train"]
+
+
+def test_shares_are_of_all_rows_and_do_not_overlap():
+    table = [{"a": number} for number in range(10_000)]
+    splits = load_splits(make_section(table, 0.25, 0.5), seed=0)
+    sizes = {name: len(rows) for name, rows in splits.items()}
+    assert sum(sizes.values()) == 10_000
+    assert sorted(row["a"] for rows in splits.values() for row in rows) == list(range(10_000))
+    for name, share in (("train", 0.25), ("validation", 0.25), ("test", 0.5)):
+        assert abs(sizes[name] - 10_000 * share) < 250  # 5 sigma of a binomial
+
+
+def test_the_test_rows_do_not_depend_on_the_validation_rows():
+    table = [{"a": number} for number in range(500)]
+    alone = load_splits(make_section(table, test=50), seed=0)["test"]
+    beside = load_splits(make_section(table, 0.1, 50), seed=0)["test"]
+    assert list(alone) == list(beside)
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    with pytest.raises(
+        DataError, match="data.validation: 50%, beside 50% for test, leaves no rows to train on"
+    ):
+        load_splits(make_section([{"a": number} for number in range(100)], 0.5, 0.5), seed=0)
+
+
+def test_a_validation_file_is_called_by_its_split(write):
+    splits = load_splits(make_section([{"a": 1}], [{"a": 2}]), seed=0)
+    assert splits["validation"].where(0) == "validation[0]"

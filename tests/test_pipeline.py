@@ -1,0 +1,332 @@
+"""Whole runs of tiny models, as a user starts them."""
+
+import gzip
+import json
+import random
+
+import pytest
+import torch
+import transformers
+
+import ftkit
+from ftkit.errors import DataError, ModelError, RecipeError, RunError
+
+WORDS = {"spam": "free money win now", "ham": "hello world the cat sat on the mat"}
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def make_mails(number, seed):
+    draw = random.Random(seed)
+    for index in range(number):
+        label = ("spam", "ham")[index % 3 > 0]
+        yield {"text": " ".join(draw.choices(WORDS[label].split(), k=draw.randint(3, 30))), "label": label}
+
+
+def make_chats(number, seed):
+    draw = random.Random(seed)
+    for _ in range(number):
+        word = draw.choice(["cat", "dog", "月光", "故乡"])
+        yield {
+            "messages": [{"role": "user", "content": word}, {"role": "assistant", "content": f"{word} " * 3}]
+        }
+
+
+@pytest.fixture
+def mails(tmp_path):
+    write_rows(tmp_path / "train.jsonl", make_mails(60, 1))
+    write_rows(tmp_path / "test.jsonl", make_mails(21, 2))
+    return tmp_path
+
+
+@pytest.fixture
+def chats(tmp_path):
+    write_rows(tmp_path / "chat.jsonl", make_chats(40, 1))
+    write_rows(tmp_path / "chat_test.jsonl", make_chats(12, 2))
+    return tmp_path
+
+
+def write_recipe(folder, text, name="recipe.yaml"):
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def spam_recipe(folder, model, extra=""):
+    return write_recipe(
+        folder,
+        f"""
+task: text-classification
+model: {model}
+data: {{train: train.jsonl, validation: null, test: test.jsonl, max_tokens: 16}}
+training: {{epochs: 4, learning_rate: 1e-2, batch_size: 8, arguments: {{use_cpu: true}}}}
+output_dir: run
+{extra}""",
+    )
+
+
+def chat_recipe(folder, model, adapter="lora"):
+    return write_recipe(
+        folder,
+        f"""
+task: chat
+model: {model}
+data: {{train: chat.jsonl, test: chat_test.jsonl, validation: 20%}}
+adapter: {adapter}
+training: {{epochs: 3, learning_rate: 1e-2, batch_size: 8, precision: float32}}
+output_dir: run
+""",
+    )
+
+
+def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert):
+    run = ftkit.finetune(spam_recipe(mails, tiny_bert))
+    report = run.report
+    assert list(report["scores"]) == ["majority", "base", "tuned"]
+    assert report["scores"]["tuned"]["macro_f1"] > 0.95 > report["scores"]["majority"]["macro_f1"]
+    assert report["labels"] == {"ham": 40, "spam": 20} == run.report["labels"]
+    assert report["data"]["train"]["rejected"]["too_long:truncate"] > 5
+    assert [line["label"] for line in report["per_class"]] == ["ham", "spam"]
+    names = {path.name for path in run.folder.path.iterdir()}
+    assert names == {
+        "recipe.yaml", "run.json", "data", "checkpoints", "metrics.jsonl", "model", "evaluation", "README.md"
+    }  # fmt: skip
+    rejected = [json.loads(line) for line in (run.folder.data / "rejected.jsonl").read_text().splitlines()]
+    assert (
+        rejected[0]["source"].startswith(str(mails / "train.jsonl:"))
+        or "train.jsonl:" in rejected[0]["source"]
+    )
+    assert run.info["status"] == "finished"
+    assert "| macro_f1 |" in run.folder.card.read_text()
+
+
+def test_the_saved_classifier_gives_plain_transformers_the_same_predictions(mails, tiny_bert):
+    run = ftkit.finetune(spam_recipe(mails, tiny_bert))
+    lines = (run.folder.evaluation / "predictions.jsonl").read_text().splitlines()
+    written = [json.loads(line) for line in lines]
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(run.folder.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(run.folder.model)
+    for prediction, row in zip(written, make_mails(21, 2), strict=True):
+        inputs = tokenizer(row["text"], truncation=True, max_length=16, return_tensors="pt")
+        with torch.no_grad():
+            probabilities = model(**inputs).logits.softmax(-1)[0]
+        named = {model.config.id2label[place]: float(value) for place, value in enumerate(probabilities)}
+        # padding changes the order of sums in float32
+        assert prediction["probabilities"] == pytest.approx(named, abs=1e-5)
+
+
+def test_new_texts_are_predicted_in_their_order(mails, tiny_bert):
+    run = ftkit.finetune(spam_recipe(mails, tiny_bert))
+    found = run.predict(["free money win", "the cat sat on the mat", "win win money"])
+    assert [one["prediction"] for one in found] == ["spam", "ham", "spam"]
+    write_rows(mails / "new.jsonl", [{"text": "hello world"}, {"text": "free free"}])
+    assert [one["prediction"] for one in run.predict(str(mails / "new.jsonl"))] == ["ham", "spam"]
+
+
+def test_a_chat_model_learns_with_lora_and_loads_in_plain_transformers(chats, tiny_llama):
+    run = ftkit.finetune(chat_recipe(chats, tiny_llama))
+    scores = run.report["scores"]
+    assert scores["tuned"]["perplexity"] < scores["base"]["perplexity"]
+    assert (run.folder.adapter / "adapter_model.safetensors").is_file()
+    model = transformers.AutoModelForCausalLM.from_pretrained(run.folder.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(run.folder.model)
+    chat = next(make_chats(1, 2))["messages"]
+    ids = tokenizer.apply_chat_template(chat, return_tensors="pt", return_dict=True)["input_ids"]
+    prompt = tokenizer.apply_chat_template(chat[:1], add_generation_prompt=True, return_dict=True)[
+        "input_ids"
+    ]
+    stop = ids[0].tolist().index(tokenizer.eos_token_id, len(prompt)) + 1
+    labels = ids.clone()
+    labels[:, : len(prompt)] = labels[:, stop:] = -100
+    first = json.loads((run.folder.evaluation / "predictions.jsonl").read_text().splitlines()[0])
+    with torch.no_grad():
+        assert first["loss"] == pytest.approx(float(model(ids, labels=labels).loss), rel=1e-4)
+    assert first["num_tokens"] == stop - len(prompt)
+
+
+def test_a_chat_model_answers_and_streams_the_same_text(chats, tiny_llama):
+    run = ftkit.finetune(chat_recipe(chats, tiny_llama, adapter="none"))
+    answer = run.generate("cat", max_new_tokens=8)
+    assert "".join(run.stream("cat", max_new_tokens=8)) == answer
+    assert run.generate([{"role": "user", "content": "cat"}], max_new_tokens=8) == answer
+    assert (
+        run.predict(["cat", "月光"], options=ftkit.GenerationOptions(max_new_tokens=8))[0]["text"] == answer
+    )
+    sampled = [run.generate("cat", max_new_tokens=8, temperature=3.0, seed=seed) for seed in (1, 1, 2)]
+    assert sampled[0] == sampled[1]
+    assert sampled[0] != sampled[2]
+    assert isinstance(run.generate("cat", max_new_tokens=4, num_beams=3), str)
+    with pytest.raises(RecipeError, match="temperature: must be above 0"):
+        run.generate("cat", temperature=0)
+
+
+def test_plain_text_is_learned_from_scratch_and_continued(tmp_path, tiny_llama):
+    write_rows(
+        tmp_path / "text.jsonl", [{"text": "床前明月光疑是地上霜 " * number} for number in range(2, 32)]
+    )
+    run = ftkit.finetune(
+        task="causal-lm",
+        model={
+            "config": {
+                "model_type": "llama",
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+            },
+            "tokenizer": str(tiny_llama),
+        },
+        data={"train": str(tmp_path / "text.jsonl"), "validation": None, "test": 3, "max_tokens": 64},
+        training={"epochs": 5, "learning_rate": 1e-2, "batch_size": 4},
+        output_dir=str(tmp_path / "run"),
+    )
+    scores = run.report["scores"]
+    assert scores["tuned"]["perplexity"] < scores["base"]["perplexity"] / 10
+    assert run.generate("床前明月", max_new_tokens=6)
+
+
+def test_rows_from_a_notebook_train_as_those_of_a_file(tmp_path, tiny_bert):
+    run = ftkit.finetune(
+        task="text-classification",
+        model=str(tiny_bert),
+        data=list(make_mails(60, 1)),
+        training={"max_steps": 3},
+        output_dir=str(tmp_path / "run"),
+    )
+    assert run.report["split"] == "validation"
+    assert any("data.test" in note for note in run.report["notes"])
+    html = run._repr_html_()
+    assert "<table>" in html
+    assert "tuned" in html
+
+
+def test_an_interrupted_run_continues_with_the_same_command(mails, tiny_bert, monkeypatch):
+    from ftkit.tasks import text_classification
+
+    original, calls = text_classification.compute_loss, []
+
+    def fail(*arguments):
+        calls.append(1)
+        if len(calls) > 25:
+            raise RuntimeError("gone")
+        return original(*arguments)
+
+    recipe = spam_recipe(mails, tiny_bert)
+    monkeypatch.setattr(text_classification, "compute_loss", fail)
+    with pytest.raises(RuntimeError, match="gone"):
+        ftkit.finetune(recipe)
+    monkeypatch.setattr(text_classification, "compute_loss", original)
+    run = ftkit.finetune(recipe)
+    steps = [json.loads(line)["step"] for line in run.folder.metrics.read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert run.info["status"] == "finished"
+    assert len(calls) > 25
+
+
+def test_a_finished_run_is_not_overwritten_unless_told_to(mails, tiny_bert):
+    recipe = spam_recipe(mails, tiny_bert, "evaluation: {baseline: false}")
+    first = ftkit.finetune(recipe).report["scores"]
+    with pytest.raises(RunError, match="finished run"):
+        ftkit.finetune(recipe)
+    assert ftkit.finetune(recipe, fresh=True).report["scores"] == first
+
+
+def test_the_recipe_in_the_run_folder_gives_the_same_run_again(mails, tiny_bert):
+    first = ftkit.finetune(spam_recipe(mails, tiny_bert))
+    again = ftkit.load_recipe(first.folder.recipe, [f"output_dir={mails / 'again'}"])
+    assert ftkit.finetune(again).report["scores"] == first.report["scores"]
+
+
+def test_a_run_is_evaluated_on_its_own_split_and_on_other_rows(mails, tiny_bert):
+    run = ftkit.finetune(spam_recipe(mails, tiny_bert))
+    again = ftkit.evaluate(run)
+    assert again.report["scores"]["tuned"] == pytest.approx(run.report["scores"]["tuned"], rel=1e-6)
+    assert again.report["scores"]["base"] == pytest.approx(run.report["scores"]["base"], rel=1e-6)
+    assert (again.folder / "predictions.jsonl").is_file()
+    write_rows(mails / "other.jsonl", make_mails(9, 5))
+    other = ftkit.evaluate(
+        run.folder.path, data=str(mails / "other.jsonl"), baseline=False, output=mails / "out"
+    )
+    assert list(other.report["scores"]) == ["tuned"]
+    assert other.report["rows"]["number"] == 9
+    with pytest.raises(RunError, match="has a report already"):
+        ftkit.evaluate(run, data=str(mails / "other.jsonl"), output=mails / "out")
+
+
+def test_a_model_without_a_run_is_evaluated(chats, tiny_llama):
+    found = ftkit.evaluate(model=str(tiny_llama), task="chat", data=str(chats / "chat_test.jsonl"))
+    assert list(found.report["scores"]) == ["model"]
+    assert found.folder is None
+    with pytest.raises(RecipeError, match="--model, --task and --data"):
+        ftkit.evaluate(model=str(tiny_llama))
+
+
+def test_a_label_that_only_the_test_rows_have_is_an_error_with_its_line(mails, tiny_bert):
+    write_rows(mails / "test.jsonl", [*make_mails(3, 2), {"text": "x", "label": "eggs"}])
+    with pytest.raises(
+        DataError, match=r"test.jsonl:4: column 'label' is 'eggs'; the labels are 'ham', 'spam'"
+    ):
+        ftkit.finetune(spam_recipe(mails, tiny_bert))
+    assert not (mails / "run").exists()
+
+
+def test_a_missing_column_names_those_there_are(mails, tiny_bert):
+    write_rows(mails / "train.jsonl", [{"body": "x", "label": "ham"}, {"body": "y", "label": "spam"}])
+    with pytest.raises(DataError, match=r"'text'.*'?body'?"):
+        ftkit.finetune(spam_recipe(mails, tiny_bert))
+
+
+def test_a_compressed_file_is_read_as_it_is(mails, tiny_bert):
+    with gzip.open(mails / "train.jsonl.gz", "wb") as file:
+        file.write((mails / "train.jsonl").read_bytes())
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["data.train=" + str(mails / "train.jsonl.gz")])
+    assert ftkit.finetune(recipe).report["scores"]["tuned"]["accuracy"] > 0.9
+
+
+def test_an_encoder_given_to_chat_says_what_it_can_do(chats, tiny_bert):
+    with pytest.raises(ModelError, match="text-classification"):
+        ftkit.finetune(chat_recipe(chats, tiny_bert))
+    assert not (chats / "run").exists()
+
+
+def test_settings_that_the_task_does_not_read_are_refused(mails, chats, tiny_bert, tiny_llama):
+    recipe = ftkit.load_recipe(chat_recipe(chats, tiny_llama), ["data.label_names=[a, b]"])
+    with pytest.raises(RecipeError, match=r"data.label_names: the task chat does not read this setting"):
+        ftkit.finetune(recipe)
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["data.too_long=split"])
+    with pytest.raises(RecipeError, match=r"data.too_long: .* it has truncate, drop, error"):
+        ftkit.finetune(recipe)
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["data.columns={txt: text}"])
+    with pytest.raises(RecipeError, match=r"data.columns.txt: .* did you mean text"):
+        ftkit.finetune(recipe)
+
+
+def test_more_tokens_than_the_model_reads_are_refused(mails, tiny_bert):
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["data.max_tokens=4000"])
+    with pytest.raises(RecipeError, match="the model reads at most 128 tokens"):
+        ftkit.finetune(recipe)
+
+
+def test_a_long_row_stops_the_run_where_the_recipe_says_so(mails, tiny_bert):
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["data.too_long=error"])
+    with pytest.raises(DataError, match=r"train.jsonl:\d+: \d+ tokens, the limit is 16"):
+        ftkit.finetune(recipe)
+
+
+def test_a_task_of_ones_own_is_loaded_by_its_dotted_name(mails, tiny_bert, monkeypatch):
+    (mails / "my_lab").mkdir()
+    (mails / "my_lab" / "my_task.py").write_text(
+        "from ftkit.tasks.text_classification import *\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(mails)
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["task=my_lab.my_task"])
+    assert ftkit.finetune(recipe).report["task"] == "my_lab.my_task"
+
+
+def test_a_task_module_that_lacks_a_function_is_refused(mails, tiny_bert, monkeypatch):
+    (mails / "half_task.py").write_text("SUMMARY = 'half'\n", encoding="utf-8")
+    monkeypatch.chdir(mails)
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["task=mails.half_task"])
+    with pytest.raises(RecipeError, match="cannot import 'mails.half_task'"):
+        ftkit.finetune(recipe)
