@@ -20,11 +20,11 @@ from ftkit.evaluation.report import (
     NO_ROWS_NOTE,
     Evaluation,
     choose_output,
-    describe_rows,
+    describe_split,
     make_report,
     write_evaluation,
 )
-from ftkit.evaluation.scoring import Scored, choose_metrics, score_model, score_predictions
+from ftkit.evaluation.scoring import Scored, choose_metrics, compare_models, score_model, score_records
 from ftkit.inference import Run
 from ftkit.models import (
     Checkpoint,
@@ -52,9 +52,10 @@ from ftkit.runs import (
     write_text,
 )
 from ftkit.tasks import Task, get_task
-from ftkit.tasks.encoding import HELD_OUT, Material, check_settings, encode_splits
+from ftkit.tasks.encoding import HELD_OUT, Split, check_settings, choose_held_out, encode_splits
 
 if TYPE_CHECKING:
+    from ftkit.evaluation.comparison import Comparison
     from ftkit.training.loop import TrainingResult
 
 logger = logging.getLogger(__name__)
@@ -87,12 +88,12 @@ def finetune(
     check_columns(rows["train"], task.COLUMNS)
     label_counts = task.read_labels(rows["train"], recipe.data.label_names)
     base = load_base(recipe, task, labels=tuple(label_counts))
-    material = encode_splits(recipe.task, task, rows, base, recipe.data)
-    write_start(folder, recipe, material, base, continued=continued)
-    scored = score_baselines(recipe, task, base, material, label_counts, metrics)
-    result = tune(recipe, task, base, material, folder, metrics, best_metric)
-    scored |= score_tuned(task, base, material, metrics)
-    report = report_run(recipe, task, base, material, scored, result)
+    splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    write_start(folder, recipe, splits, base, continued=continued)
+    scored = score_baselines(recipe, task, base, splits, label_counts, metrics)
+    result = tune(recipe, task, base, splits, folder, metrics, best_metric)
+    scored |= score_tuned(task, base, splits, metrics)
+    report = report_run(recipe, task, base, splits, scored, metrics, result)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 
@@ -125,19 +126,20 @@ def evaluate(
     where = choose_output(folder.evaluation if folder else None, Path(output) if output else None)
     module = get_task(recipe.task)
     metrics, _ = choose_metrics(module, recipe.evaluation)
-    split, rows = load_held_out(recipe, data)
+    name, rows = load_held_out(recipe, data)
     scored: dict[str, Scored] = {}
     for who in ["model"] if folder is None else ["base", "tuned"] if baseline else ["tuned"]:
         subject = open_subject(who, recipe, module, folder, rows)
-        examples = encode_splits(recipe.task, module, {split: rows}, subject, recipe.data).examples[split]
-        scored[who] = score_model(subject, module, examples.examples, metrics)
+        split = encode_splits(recipe.task, module, {name: rows}, subject, recipe.data)[name]
+        scored[who] = score_model(subject, module, split, metrics)
     last = list(scored.values())[-1]
     report = make_report(
         task_name=recipe.task,
-        split=split,
-        rows=describe_rows(rows, examples),
+        split=name,
+        rows=describe_split(split),
         scored=scored,
-        details=module.explain(last.predictions, subject.labels),
+        comparisons=compare(scored, module, metrics, recipe),
+        details=module.explain(last.records, subject.labels),
         notes=[HEAD_NOTE] if subject.head_is_new else [],
     )
     if where is not None:
@@ -189,7 +191,7 @@ def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpo
 
 
 def write_start(
-    folder: RunFolder, recipe: Recipe, material: Material, base: Checkpoint, *, continued: bool
+    folder: RunFolder, recipe: Recipe, splits: Mapping[str, Split], base: Checkpoint, *, continued: bool
 ) -> None:
     """Write what a run is made of before its first step."""
     if not is_main_process():
@@ -204,16 +206,16 @@ def write_start(
         "device": str(base.model.device),
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}},
         "fingerprints": {
-            **{f"data.{split}": rows.fingerprint for split, rows in material.rows.items()},
+            **{f"data.{name}": split.rows.fingerprint for name, split in splits.items()},
             "model": base.fingerprint,
             "tokenizer": fingerprint_tokenizer(base.tokenizer),
         },
     }
     start_run(folder, dump_recipe(recipe), info, continued=continued)
     rejected = (
-        {"split": split, "source": material.rows[split].where(entry["row"]), **entry}
-        for split, prepared in material.examples.items()
-        for entry in prepared.rejected
+        {"split": name, "source": split.rows.where(entry["row"]), **entry}
+        for name, split in splits.items()
+        for entry in split.prepared.rejected
     )
     write_json_lines(folder.data / "rejected.jsonl", rejected)
 
@@ -222,19 +224,19 @@ def score_baselines(
     recipe: Recipe,
     task: Task,
     base: Checkpoint,
-    material: Material,
+    splits: Mapping[str, Split],
     label_counts: Mapping[str, int],
     metrics: Sequence[str],
 ) -> dict[str, Scored]:
     """Score the base as it is, and what needs no model at all, before anything is trained."""
-    if material.held_out is None or not recipe.evaluation.baseline:
+    held_out = choose_held_out(splits)
+    if held_out is None or not recipe.evaluation.baseline:
         return {}
-    examples = material.examples[material.held_out].examples
-    logger.info("scoring the base on %d %s examples", len(examples), material.held_out)
-    scored = score_model(base, task, examples, metrics)
+    logger.info("scoring the base on %d %s rows", len(held_out.rows), held_out.name)
+    scored = score_model(base, task, held_out, metrics)
     counts = [label_counts.get(name, 0) for name in base.labels]
-    trivial = task.predict_trivially(scored.predictions, counts)
-    found = {"majority": score_predictions(trivial, task, metrics, base.labels)} if trivial else {}
+    trivial = task.predict_trivially(scored.records, counts)
+    found = {"majority": score_records(trivial, task, metrics)} if trivial else {}
     return {**found, "base": scored}
 
 
@@ -242,7 +244,7 @@ def tune(
     recipe: Recipe,
     task: Task,
     base: Checkpoint,
-    material: Material,
+    splits: Mapping[str, Split],
     folder: RunFolder,
     metrics: Sequence[str],
     best_metric: tuple[str, bool],
@@ -257,16 +259,16 @@ def tune(
         base.model = add_adapter(
             base.model, recipe.adapter, task_type=task.ADAPTER_TYPE, new_parameters=base.new_parameters
         )
-    validation = material.examples.get("validation")
+    validation = splits.get("validation")
 
     def validate() -> dict[str, float]:
         assert validation is not None
-        return score_model(base, task, validation.examples, metrics).scores
+        return score_model(base, task, validation, metrics).scores
 
     result = train(
         base,
         task,
-        material.examples["train"].examples,
+        splits["train"],
         training=recipe.training,
         evaluation=recipe.evaluation,
         folder=folder,
@@ -283,39 +285,53 @@ def tune(
 
 
 def score_tuned(
-    task: Task, base: Checkpoint, material: Material, metrics: Sequence[str]
+    task: Task, base: Checkpoint, splits: Mapping[str, Split], metrics: Sequence[str]
 ) -> dict[str, Scored]:
     """Score the model as it was saved, with its adapter merged."""
-    if material.held_out is None:
+    held_out = choose_held_out(splits)
+    if held_out is None:
         return {}
     logger.info("scoring the tuned model")
-    return {"tuned": score_model(base, task, material.examples[material.held_out].examples, metrics)}
+    return {"tuned": score_model(base, task, held_out, metrics)}
 
 
 def report_run(
     recipe: Recipe,
     task: Task,
     base: Checkpoint,
-    material: Material,
+    splits: Mapping[str, Split],
     scored: Mapping[str, Scored],
+    metrics: Sequence[str],
     result: TrainingResult,
 ) -> dict[str, Any]:
     """Put together what the run came to."""
+    held_out = choose_held_out(splits)
+    name = held_out.name if held_out else "no held-out rows"
     notes = {
         HEAD_NOTE: base.head_is_new and "base" in scored,
-        CHOSEN_NOTE: material.held_out == "validation" and recipe.training.load_best_model_at_end,
-        NO_ROWS_NOTE: material.held_out is None,
+        CHOSEN_NOTE: name == "validation" and recipe.training.load_best_model_at_end,
+        NO_ROWS_NOTE: held_out is None,
     }
-    splits = {split: describe_rows(rows, material.examples[split]) for split, rows in material.rows.items()}
+    data = {split.name: describe_split(split) for split in splits.values()}
     report = make_report(
         task_name=recipe.task,
-        split=material.held_out or "no held-out rows",
-        rows=splits.get(material.held_out or "", {"number": 0}),
+        split=name,
+        rows=data.get(name, {"number": 0}),
         scored=scored,
-        details=task.explain(scored["tuned"].predictions, base.labels) if "tuned" in scored else {},
+        comparisons=compare(scored, task, metrics, recipe),
+        details=task.explain(scored["tuned"].records, base.labels) if "tuned" in scored else {},
         notes=[note for note, holds in notes.items() if holds],
     )
-    return {**report, "data": splits, "training": result.as_dict()}
+    return {**report, "data": data, "training": result.as_dict()}
+
+
+def compare(
+    scored: Mapping[str, Scored], task: Task, metrics: Sequence[str], recipe: Recipe
+) -> list[Comparison]:
+    """Compare the tuned model with its base, where both were scored."""
+    if not {"base", "tuned"} <= scored.keys():
+        return []
+    return compare_models(scored["base"], scored["tuned"], task, metrics, recipe.training.seed)
 
 
 def finish_run(

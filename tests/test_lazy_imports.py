@@ -35,7 +35,8 @@ LOADED = f"import sys; print([name for name in {HEAVY!r} if name in sys.modules]
         "import ftkit",
         "import ftkit; dir(ftkit); ftkit.load_recipe",
         "import ftkit.cli.commands",
-        "import ftkit.recipe, ftkit.runs, ftkit.sources, ftkit.data, ftkit.models, ftkit.metrics, ftkit.tasks",
+        "import ftkit.recipe, ftkit.runs, ftkit.sources, ftkit.data, ftkit.models, ftkit.metrics",
+        "import ftkit.tasks, ftkit.tasks.chat, ftkit.tasks.text_classification, ftkit.pipeline",
     ],
 )
 def test_nothing_heavy_is_imported_by(start):

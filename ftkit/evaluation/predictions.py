@@ -7,27 +7,30 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ftkit.training.loop import read_lengths, read_processes
+from ftkit.training.steps import MicroBatchLimit, split_step
+
 if TYPE_CHECKING:
-    import datasets
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from ftkit.tasks import Task
+    from ftkit.tasks.encoding import Split
 
 BATCH_TOKENS = 4096
 """Tokens of one batch, with padding, on an accelerator: without gradients there is room."""
 CPU_BATCH_TOKENS = 1024
 
 
-def predict_examples(
+def predict_split(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     task: Task,
-    examples: datasets.Dataset,
+    split: Split,
     *,
     compute_dtype: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Run a model over encoded examples.
+    """Run a model over a split.
 
     Under a launcher every process takes its share, and all of them get all the records.
 
@@ -35,31 +38,29 @@ def predict_examples(
         model: on the device where it is to run.
         tokenizer: for padding.
         task: how a batch is made and read.
-        examples: encoded rows.
+        split: encoded rows.
         compute_dtype: dtype of autocast, as in training; None for the dtype of the weights.
 
     Returns:
-        One record per example, in the order of the examples, each exactly once.
+        The task's merged records, from one record per example, in their order, each exactly once.
     """
-    from ftkit.training.loop import read_lengths, read_processes
-
     world_size, rank = read_processes()
-    places = range(rank, len(examples), world_size)
-    lengths = read_lengths(examples)
+    places = range(rank, len(split.examples), world_size)
+    lengths = read_lengths(split.examples)
     records: list[tuple[int, dict[str, Any]]] = []
     with _evaluating(model), _autocast(model.device, compute_dtype):
-        for batch_places in make_batches([lengths[place] for place in places], _budget(model.device)):
-            chosen = [places[position] for position in batch_places]
-            batch = task.collate(examples.__getitems__(chosen), tokenizer)
+        for positions in make_batches([lengths[place] for place in places], _budget(model.device)):
+            chosen = [places[position] for position in positions]
+            examples = split.examples.__getitems__(chosen)
+            batch = task.collate(examples, tokenizer, split.encoding, (0,))
             on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
-            records += zip(chosen, task.predict(model, on_device), strict=True)
-    return [record for _, record in sorted(_gather(records, world_size), key=lambda pair: pair[0])]
+            records += zip(chosen, task.predict(model, on_device, examples), strict=True)
+    ordered = sorted(_gather(records, world_size), key=lambda pair: pair[0])
+    return task.merge([record for _, record in ordered], split.rows)
 
 
 def make_batches(lengths: list[int], num_tokens: int) -> Iterator[list[int]]:
     """Group positions by length, the longest first, up to a number of tokens with padding."""
-    from ftkit.training.steps import MicroBatchLimit, split_step
-
     yield from split_step(lengths, MicroBatchLimit(num_tokens=num_tokens))
 
 

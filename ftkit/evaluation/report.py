@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import RunError
+from ftkit.evaluation.comparison import Comparison, list_comparison
 from ftkit.metrics import METRICS
 from ftkit.runs import write_json, write_json_lines
 
 if TYPE_CHECKING:
-    from ftkit.data import Prepared, Rows
     from ftkit.evaluation.scoring import Scored
     from ftkit.tasks import Task
+    from ftkit.tasks.encoding import Split
 
 HEAD_NOTE = "The base has no trained head for this task: its scores are those of random weights."
 CHOSEN_NOTE = "These rows also chose the best checkpoint: give data.test for a score without that advantage."
@@ -33,7 +34,10 @@ class Evaluation:
     def __str__(self) -> str:
         notes = self.report["notes"]
         lines = [f"{self.report['task']}, {self.report['split']}: {self.report['rows']['number']} rows", ""]
-        lines += [format_table(self.report), *(["", *notes] if notes else [])]
+        lines.append(format_table(self.report))
+        compared = [comparison["sentence"] for comparison in self.report["comparisons"]]
+        lines += ["", *compared] if compared else []
+        lines += ["", *notes] if notes else []
         if self.folder is not None:
             lines += ["", f"written to {self.folder}"]
         return "\n".join(lines)
@@ -45,6 +49,7 @@ def make_report(
     split: str,
     rows: Mapping[str, Any],
     scored: Mapping[str, Scored],
+    comparisons: Sequence[Comparison],
     details: Mapping[str, Any],
     notes: Sequence[str],
 ) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def make_report(
         split: name of the split or file.
         rows: number, fingerprint and the like of the rows.
         scored: who was scored (`majority`, `base`, `tuned`, in this order) and how it did.
+        comparisons: the tuned model against the base, a metric each.
         details: the task's own tables, such as scores per class.
         notes: sentences that a reader of the scores must know.
     """
@@ -65,18 +71,19 @@ def make_report(
         "rows": dict(rows),
         "metrics": {name: _describe(name) for name in names},
         "scores": {who: one.scores for who, one in scored.items()},
+        "comparisons": [list_comparison(comparison) for comparison in comparisons],
         **details,
         "notes": list(notes),
     }
 
 
-def describe_rows(rows: Rows, prepared: Prepared) -> dict[str, Any]:
+def describe_split(split: Split) -> dict[str, Any]:
     """Count a split: its rows, the examples made of them, and what was changed or left out, by rule."""
     return {
-        "number": len(rows),
-        "examples": len(prepared.examples),
-        "rejected": dict(Counter(entry["rule"] for entry in prepared.rejected)),
-        "fingerprint": rows.fingerprint,
+        "number": len(split.rows),
+        "examples": len(split.examples),
+        "rejected": dict(Counter(entry["rule"] for entry in split.prepared.rejected)),
+        "fingerprint": split.rows.fingerprint,
     }
 
 
@@ -85,7 +92,7 @@ def write_evaluation(
 ) -> None:
     """Write scores and predictions into a folder."""
     write_json(where / "report.json", report)
-    shown = (task.present(record, labels) for record in scored.predictions)
+    shown = (task.present(record, labels) for record in scored.records)
     write_json_lines(where / "predictions.jsonl", shown)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.data import load_rows
 from ftkit.errors import RunError
 from ftkit.inference.generation import GenerationOptions, generate_texts, stream_text
-from ftkit.models import fingerprint_tokenizer, load_saved, move_to_device, read_device
+from ftkit.models import load_saved, move_to_device, read_device
 from ftkit.recipe import Recipe, load_recipe
 from ftkit.runs import RunFolder, open_run_folder, read_json
 from ftkit.tasks import Encoding, Task, get_task
@@ -103,19 +103,11 @@ class Run:
             rows = load_rows([self._as_row(item) for item in data], split_name="test")
         if self.task.GENERATES:
             return self._generate_rows(rows, options or GenerationOptions())
-        from ftkit.evaluation.predictions import predict_examples
+        from ftkit.evaluation.predictions import predict_split
 
         encoding = replace(self.encoding, labelled=False)
-        prepared = encode_rows(
-            self.recipe.task,
-            self.task,
-            rows,
-            self.tokenizer,
-            fingerprint_tokenizer(self.tokenizer),
-            encoding,
-            split="rows",
-        )
-        records = predict_examples(self.model, self.tokenizer, self.task, prepared.examples)
+        split = encode_rows(self.recipe.task, self.task, rows, self.tokenizer, encoding, split="rows")
+        records = predict_split(self.model, self.tokenizer, self.task, split)
         return [self.task.present(record, self.labels) for record in records]
 
     def generate(

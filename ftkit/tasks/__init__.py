@@ -9,9 +9,9 @@ from typing import cast
 
 from ftkit.errors import RecipeError
 from ftkit.recipe import TASKS
-from ftkit.tasks.protocol import Encoding, Reject, Row, Task
+from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row, Task
 
-__all__ = ["Encoding", "Reject", "Row", "Task", "get_task"]
+__all__ = ["Encoding", "LossOptions", "Reject", "Row", "Task", "get_task"]
 
 REQUIRED = (
     *Task.__annotations__,

@@ -13,10 +13,11 @@ from ftkit.tasks.next_token import (
     compute_loss,
     count_items,
     explain,
+    list_scored,
+    merge,
     predict,
     predict_trivially,
     present,
-    score,
 )
 from ftkit.tasks.protocol import Encoding, Reject, Row
 
@@ -28,10 +29,11 @@ __all__ = [
     "compute_loss",
     "count_items",
     "explain",
+    "list_scored",
+    "merge",
     "predict",
     "predict_trivially",
     "present",
-    "score",
 ]
 
 VERSION = 1
@@ -40,7 +42,7 @@ COLUMNS = (Column("text", "text", required=True, meaning="one document"),)
 READS = frozenset({"data.documents"})
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"
-METRIC_KIND = "losses"
+METRIC_KINDS = ("losses",)
 METRICS = ("perplexity", "loss")
 TOO_LONG = ("split", "truncate", "drop", "error")
 GENERATES = True

@@ -15,10 +15,11 @@ from ftkit.tasks.next_token import (
     compute_loss,
     count_items,
     explain,
+    list_scored,
+    merge,
     predict,
     predict_trivially,
     present,
-    score,
 )
 from ftkit.tasks.padding import IGNORED
 from ftkit.tasks.protocol import Encoding, Reject, Row
@@ -31,10 +32,11 @@ __all__ = [
     "compute_loss",
     "count_items",
     "explain",
+    "list_scored",
+    "merge",
     "predict",
     "predict_trivially",
     "present",
-    "score",
 ]
 
 VERSION = 1
@@ -51,7 +53,7 @@ COLUMNS = (
 READS: frozenset[str] = frozenset()
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"
-METRIC_KIND = "losses"
+METRIC_KINDS = ("losses",)
 METRICS = ("perplexity", "loss")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True

@@ -15,6 +15,7 @@ from ftkit.models import fingerprint_tokenizer
 from ftkit.tasks.protocol import Encoding, Reject, Task
 
 if TYPE_CHECKING:
+    import datasets
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from ftkit.models import Checkpoint
@@ -31,16 +32,23 @@ HELD_OUT = ("test", "validation")
 
 
 @dataclass(frozen=True)
-class Material:
-    """The rows of a run by split, and the examples made of them."""
+class Split:
+    """Rows, the examples made of them, and how they were made."""
 
-    rows: Mapping[str, Rows]
-    examples: Mapping[str, Prepared]
+    name: str
+    rows: Rows
+    prepared: Prepared
+    encoding: Encoding
 
     @property
-    def held_out(self) -> str | None:
-        """The split that the final scores come from; None where there is none."""
-        return next((split for split in HELD_OUT if split in self.examples), None)
+    def examples(self) -> datasets.Dataset:
+        """The encoded rows."""
+        return self.prepared.examples
+
+
+def choose_held_out(splits: Mapping[str, Split]) -> Split | None:
+    """Return the split that the final scores come from; None where there is none."""
+    return next((splits[name] for name in HELD_OUT if name in splits), None)
 
 
 def check_settings(name: str, task: Task, data: DataSection) -> None:
@@ -109,15 +117,14 @@ def read_limit(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> 
 
 def encode_splits(
     name: str, task: Task, rows: Mapping[str, Rows], checkpoint: Checkpoint, data: DataSection
-) -> Material:
-    """Encode every split, or take it from the cache; arguments as of `encode_rows`."""
-    encoding = make_encoding(task, data, checkpoint.tokenizer, checkpoint.model.config, checkpoint.labels)
-    fingerprint = fingerprint_tokenizer(checkpoint.tokenizer)
-    examples = {
-        split: encode_rows(name, task, some, checkpoint.tokenizer, fingerprint, encoding, split=split)
+) -> dict[str, Split]:
+    """Encode every split for a model; see `encode_rows`."""
+    config = checkpoint.model.config
+    encoding = make_encoding(task, data, checkpoint.tokenizer, config, checkpoint.labels)
+    return {
+        split: encode_rows(name, task, some, checkpoint.tokenizer, encoding, split=split)
         for split, some in rows.items()
     }
-    return Material(rows, examples)
 
 
 def encode_rows(
@@ -125,11 +132,10 @@ def encode_rows(
     task: Task,
     rows: Rows,
     tokenizer: PreTrainedTokenizerBase,
-    tokenizer_fingerprint: str,
     encoding: Encoding,
     *,
     split: str,
-) -> Prepared:
+) -> Split:
     """Encode a split, or take it from the cache when nothing that matters has changed.
 
     Args:
@@ -137,7 +143,6 @@ def encode_rows(
         task: the task.
         rows: the split.
         tokenizer: the model's tokenizer.
-        tokenizer_fingerprint: content hash of the tokenizer, for the cache's key.
         encoding: what the examples depend on beside rows and tokenizer.
         split: `train`, `validation` or `test`, for the messages.
 
@@ -148,7 +153,7 @@ def encode_rows(
         "task": name,
         "version": task.VERSION,
         "rows": rows.fingerprint,
-        "tokenizer": tokenizer_fingerprint,
+        "tokenizer": fingerprint_tokenizer(tokenizer),
         **asdict(encoding),
     }
 
@@ -171,7 +176,7 @@ def encode_rows(
     prepared = prepare_examples(make, key=key)
     for rule, number in Counter(entry["rule"] for entry in prepared.rejected).items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
-    return prepared
+    return Split(split, rows, prepared, encoding)
 
 
 RULES = {

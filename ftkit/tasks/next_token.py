@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.metrics import compute_metrics
 from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_inputs
+from ftkit.tasks.protocol import Encoding, LossOptions, Row
 from ftkit.tasks.supervised_positions import head_at
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 def collate(
-    examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+    examples: Sequence[Mapping[str, Any]],
+    tokenizer: PreTrainedTokenizerBase,
+    encoding: Encoding,
+    seed: tuple[int, ...],
 ) -> dict[str, torch.Tensor]:
-    """Pad examples into one batch, tensors of shape (examples, tokens)."""
+    """Pad examples into one batch, tensors of shape (examples, tokens); nothing is drawn."""
     import torch
 
     batch = pad_inputs(examples, tokenizer)
@@ -32,14 +35,16 @@ def count_items(batch: Mapping[str, torch.Tensor]) -> int:
 
 
 def compute_loss(
-    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], label_smoothing: float
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
     """Return the cross-entropy summed over the supervised tokens, in nats, a scalar."""
     logits, targets, _ = _predict_supervised(model, batch)
-    return _cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="sum")
+    return _cross_entropy(logits, targets, label_smoothing=options.label_smoothing, reduction="sum")
 
 
-def predict(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
+def predict(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Return each example's loss, summed over its supervised tokens, and their number."""
     import torch
 
@@ -52,13 +57,14 @@ def predict(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[d
     return [{"row": row, "loss": loss, "num_tokens": number} for row, loss, number in columns]
 
 
-def score(
-    predictions: Sequence[Mapping[str, Any]], metrics: Sequence[str], labels: Sequence[str]
-) -> dict[str, float]:
-    """Score the losses of a split; `loss` is the mean per supervised token, in nats."""
-    losses = [record["loss"] for record in predictions]
-    counts = [record["num_tokens"] for record in predictions]
-    return compute_metrics(metrics, "losses", predictions=losses, references=counts)
+def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the records as they are: losses add up over examples."""
+    return records
+
+
+def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[float], Sequence[int]]:
+    """Return the summed losses in nats and their numbers of tokens."""
+    return [record["loss"] for record in records], [record["num_tokens"] for record in records]
 
 
 def present(prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:

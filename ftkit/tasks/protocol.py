@@ -38,12 +38,20 @@ class Encoding:
     """False when rows come without answers, to predict them."""
 
 
+@dataclass(frozen=True)
+class LossOptions:
+    """What the training loss depends on beside the batch."""
+
+    label_smoothing: float = 0.0
+    """Share of each label that is spread over all labels."""
+
+
 class Task(Protocol):
     """One task: a module with these names.
 
     `encode` turns rows into examples (dicts with `row`, `input_ids`, `labels`), `collate` turns
-    examples into a batch, `compute_loss` and `predict` run the model on one, `score` turns the
-    predictions of a whole split into numbers.
+    examples into a batch, `compute_loss` and `predict` run the model on one, `merge` and
+    `list_scored` turn the records of a whole split into what metrics score.
     """
 
     VERSION: int
@@ -56,8 +64,8 @@ class Task(Protocol):
     """Name of the Auto class in transformers."""
     ADAPTER_TYPE: str
     """Name of the peft.TaskType."""
-    METRIC_KIND: str
-    """What the predictions are to a metric: a key of `ftkit.metrics.METRIC_KINDS`."""
+    METRIC_KINDS: tuple[str, ...]
+    """What the records can be scored as: keys of `ftkit.metrics.METRIC_KINDS`."""
     METRICS: tuple[str, ...]
     """Metrics that are reported by default; the first one chooses the best checkpoint."""
     TOO_LONG: tuple[str, ...]
@@ -83,25 +91,41 @@ class Task(Protocol):
         """Turn (index, row) pairs into examples."""
 
     def collate(
-        self, examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+        self,
+        examples: Sequence[Mapping[str, Any]],
+        tokenizer: PreTrainedTokenizerBase,
+        encoding: Encoding,
+        seed: tuple[int, ...],
     ) -> dict[str, torch.Tensor]:
-        """Pad examples into one batch, tensors of shape (examples, tokens)."""
+        """Pad examples into one batch, tensors of shape (examples, tokens).
+
+        Whatever is drawn here (masks, say) follows from `seed` and the examples alone: in training the
+        run's seed and the epoch, so that a continued run draws the same; in evaluation always the same.
+        """
 
     def count_items(self, batch: Mapping[str, torch.Tensor]) -> int:
         """Count what the loss is a mean over: supervised tokens or rows."""
 
     def compute_loss(
-        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], label_smoothing: float
+        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
     ) -> torch.Tensor:
         """Return the loss summed over the batch's items, in nats, a scalar."""
 
-    def predict(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
-        """Return one small record per example, in the batch's order; nothing of a tensor survives in it."""
+    def predict(
+        self,
+        model: PreTrainedModel,
+        batch: Mapping[str, torch.Tensor],
+        examples: Sequence[Mapping[str, Any]],
+    ) -> list[dict[str, Any]]:
+        """Return one small record per example, in their order; nothing of a tensor survives in it."""
 
-    def score(
-        self, predictions: Sequence[Mapping[str, Any]], metrics: Sequence[str], labels: Sequence[str]
-    ) -> dict[str, float]:
-        """Turn the records of a split into scores, by metric name."""
+    def merge(self, records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Put the records of examples together to what is scored, usually one record per row."""
+
+    def list_scored(
+        self, records: Sequence[Mapping[str, Any]], kind: str
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return what a metric of that kind scores: predictions and references, one each a record."""
 
     def present(self, prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
         """Turn a record into what a user reads in predictions.jsonl."""

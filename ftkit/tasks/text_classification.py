@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
 from ftkit.errors import DataError
-from ftkit.metrics import compute_metrics
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.padding import IGNORED, pad_inputs, select_inputs
-from ftkit.tasks.protocol import Encoding, Reject, Row
+from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +25,8 @@ COLUMNS = (
 READS = frozenset({"data.label_names"})
 MODEL_CLASS = "AutoModelForSequenceClassification"
 ADAPTER_TYPE = "SEQ_CLS"
-METRIC_KIND = "labels"
-METRICS = ("macro_f1", "accuracy")
+METRIC_KINDS = ("labels", "losses")
+METRICS = ("macro_f1", "accuracy", "loss")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = False
 
@@ -114,7 +113,10 @@ def encode(
 
 
 def collate(
-    examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+    examples: Sequence[Mapping[str, Any]],
+    tokenizer: PreTrainedTokenizerBase,
+    encoding: Encoding,
+    seed: tuple[int, ...],
 ) -> dict[str, torch.Tensor]:
     """Pad texts into one batch: inputs of shape (rows, tokens), labels (rows,) where there are any."""
     import torch
@@ -132,18 +134,20 @@ def count_items(batch: Mapping[str, torch.Tensor]) -> int:
 
 
 def compute_loss(
-    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], label_smoothing: float
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
     """Return the cross-entropy summed over the rows, in nats, a scalar."""
     import torch
 
     logits = model(**select_inputs(batch)).logits.float()
     return torch.nn.functional.cross_entropy(
-        logits, batch["labels"], reduction="sum", label_smoothing=label_smoothing
+        logits, batch["labels"], reduction="sum", label_smoothing=options.label_smoothing
     )
 
 
-def predict(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
+def predict(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Return the probabilities of each row and, where the label is known, label and loss in nats."""
     logs = model(**select_inputs(batch)).logits.double().log_softmax(-1)
     records = [
@@ -160,15 +164,16 @@ def predict(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[d
     return records
 
 
-def score(
-    predictions: Sequence[Mapping[str, Any]], metrics: Sequence[str], labels: Sequence[str]
-) -> dict[str, float]:
-    """Score predicted against true labels; `loss` is the mean over rows, in nats."""
-    found = [record["prediction"] for record in predictions]
-    true = [record["label"] for record in predictions]
-    loss = sum(record["loss"] for record in predictions) / len(predictions)
-    named = [name for name in metrics if name != "loss"]
-    return {**compute_metrics(named, METRIC_KIND, predictions=found, references=true), "loss": loss}
+def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the records as they are: a row is one example."""
+    return records
+
+
+def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[float], Sequence[int]]:
+    """Return predicted and true labels, or for losses those of the rows, each counted once."""
+    if kind == "losses":
+        return [record["loss"] for record in records], [1] * len(records)
+    return [record["prediction"] for record in records], [record["label"] for record in records]
 
 
 def present(prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError, InterruptedRun
 from ftkit.models.quiet import quiet_transformers
+from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ftkit.recipe import EvaluationSection, TrainingSection
     from ftkit.runs import RunFolder
     from ftkit.tasks import Task
+    from ftkit.tasks.encoding import Split
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class TrainingResult:
 def train(
     checkpoint: Checkpoint,
     task: Task,
-    examples: datasets.Dataset,
+    split: Split,
     *,
     training: TrainingSection,
     evaluation: EvaluationSection,
@@ -59,7 +61,7 @@ def train(
     Args:
         checkpoint: the model, with its adapter where it has one, and what belongs to it.
         task: how a batch is made and what the loss is.
-        examples: encoded rows with `input_ids` and `labels`.
+        split: encoded rows to learn from.
         training: settings of the section `training`.
         evaluation: settings of the section `evaluation`: how often to validate.
         folder: the run folder.
@@ -77,7 +79,7 @@ def train(
     from ftkit.training.callbacks import MetricsFile, Progress, SaveBest, StopOnSignal, format_seconds
     from ftkit.training.trainer import StepExamples, StepTrainer
 
-    lengths = read_lengths(examples)
+    lengths = read_lengths(split.examples)
     world_size, rank = read_processes()
     sampler = StepSampler(lengths, training.batch_size, seed=training.seed, rank=rank, world_size=world_size)
     arguments = make_arguments(
@@ -99,13 +101,16 @@ def train(
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
-        train_dataset=StepExamples(examples),
-        eval_dataset=examples if validate else None,  # Trainer insists on one; `validate` knows the rows
+        train_dataset=StepExamples(split.examples),
+        eval_dataset=split.examples
+        if validate
+        else None,  # Trainer insists on one; `validate` knows the rows
         callbacks=callbacks,
         task=task,
+        encoding=split.encoding,
         sampler=sampler,
         limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
-        label_smoothing=training.label_smoothing_factor,
+        loss_options=LossOptions(label_smoothing=training.label_smoothing_factor),
         l1_penalty=training.l1_penalty,
         validate=validate,
     )

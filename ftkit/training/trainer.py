@@ -17,7 +17,7 @@ from ftkit.training.steps import MicroBatchLimit, StepSampler, split_step
 if TYPE_CHECKING:
     import datasets
 
-    from ftkit.tasks import Task
+    from ftkit.tasks import Encoding, LossOptions, Task
 
 MicroBatch = dict[str, torch.Tensor]
 
@@ -33,9 +33,10 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self,
         *,
         task: Task,
+        encoding: Encoding,
         sampler: StepSampler,
         limit: MicroBatchLimit,
-        label_smoothing: float = 0.0,
+        loss_options: LossOptions,
         l1_penalty: float = 0.0,
         validate: Callable[[], dict[str, float]] | None = None,
         **options: Any,
@@ -44,7 +45,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.task = task
         self.sampler = sampler
         self.limit = limit
-        self.label_smoothing = label_smoothing
+        self.encoding = encoding
+        self.loss_options = loss_options
         self.validate = validate
         self.l1_penalty = l1_penalty
         names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
@@ -102,7 +104,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def _collate_step(self, examples: Sequence[Mapping[str, Any]]) -> list[MicroBatch]:
         groups = split_step([len(example["input_ids"]) for example in examples], self.limit)
         chosen = ([examples[place] for place in group] for group in groups)
-        return [self.task.collate(group, self.processing_class) for group in chosen]
+        seed = (self.sampler.seed, self.sampler.epoch)
+        return [self.task.collate(group, self.processing_class, self.encoding, seed) for group in chosen]
 
     def _run_micro_batch(
         self, model: torch.nn.Module, batch: MicroBatch, scale: float, *, with_penalty: bool
@@ -110,7 +113,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         try:
             batch = self._prepare_inputs(batch)
             with self.compute_loss_context_manager():
-                loss = self.task.compute_loss(model, batch, self.label_smoothing) * scale
+                loss = self.task.compute_loss(model, batch, self.loss_options) * scale
             objective = loss
             if with_penalty and self.penalised:
                 size = sum(weights.abs().sum() for weights in self.penalised)

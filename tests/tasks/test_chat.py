@@ -109,6 +109,6 @@ def test_an_end_token_that_also_pads_keeps_its_loss():
     tokenizer = make_byte_tokenizer()
     tokenizer.pad_token = tokenizer.eos_token
     examples, _ = encode([ROW, {"messages": ROW["messages"][1:3]}], tokenizer)
-    batch = chat.collate(examples, tokenizer)
+    batch = chat.collate(examples, tokenizer, None, ())
     assert int((batch["labels"][1] != -100).sum()) == len("Hello!") + 1
     assert int(batch["attention_mask"][1].sum()) == len(examples[1]["input_ids"])

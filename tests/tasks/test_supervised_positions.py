@@ -2,7 +2,7 @@ import pytest
 import torch
 import transformers
 
-from ftkit.tasks import next_token
+from ftkit.tasks import LossOptions, next_token
 from ftkit.tasks.supervised_positions import find_head, head_at
 
 SIZES = {
@@ -56,7 +56,7 @@ def slow_loss(model, batch):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_loss_and_gradients_are_those_of_the_full_logits(name):
     model, batch = make_model(name), make_batch()
-    fast = next_token.compute_loss(model, batch, 0.0)
+    fast = next_token.compute_loss(model, batch, LossOptions())
     fast.backward()
     gradients = {
         key: weights.grad.clone() for key, weights in model.named_parameters() if weights.grad is not None
@@ -93,16 +93,18 @@ def test_the_head_is_found_under_wrappers():
 
 def test_counts_and_records_agree_with_the_loss():
     model, batch = make_model("llama"), make_batch()
-    records = next_token.predict(model, batch)
+    records = next_token.predict(model, batch, ())
     assert [record["num_tokens"] for record in records] == [5, 3, 1]
     assert sum(record["num_tokens"] for record in records) == next_token.count_items(batch)
-    total = float(next_token.compute_loss(model, batch, 0.0).detach())
+    total = float(next_token.compute_loss(model, batch, LossOptions()).detach())
     assert sum(record["loss"] for record in records) == pytest.approx(total, rel=1e-6)
 
 
 def test_label_smoothing_mixes_in_the_mean_over_the_vocabulary():
     model, batch = make_model("llama"), make_batch()
-    plain = next_token.compute_loss(model, batch, 0.0)
+    plain = next_token.compute_loss(model, batch, LossOptions())
     logits, _, _ = next_token._predict_supervised(model, batch)
     uniform = -logits.float().log_softmax(-1).mean(-1).sum()
-    torch.testing.assert_close(next_token.compute_loss(model, batch, 0.1), 0.9 * plain + 0.1 * uniform)
+    torch.testing.assert_close(
+        next_token.compute_loss(model, batch, LossOptions(label_smoothing=0.1)), 0.9 * plain + 0.1 * uniform
+    )

@@ -6,7 +6,7 @@ from tiny_models import make_wordpiece_tokenizer
 
 from ftkit.errors import DataError
 from ftkit.tasks import text_classification as task
-from ftkit.tasks.protocol import Encoding
+from ftkit.tasks.protocol import Encoding, LossOptions
 
 ROWS = [{"text": "free money", "label": "spam"}, {"text": "hello world", "label": "ham"}]
 
@@ -96,31 +96,32 @@ def make_batch():
 def test_loss_is_summed_over_rows():
     model = Fixed([[2.0, 0.0], [2.0, 0.0]])
     expected = math.log1p(math.exp(-2)) + math.log1p(math.exp(2))
-    assert float(task.compute_loss(model, make_batch(), 0.0)) == pytest.approx(expected)
+    assert float(task.compute_loss(model, make_batch(), LossOptions())) == pytest.approx(expected)
     assert task.count_items(make_batch()) == 2
 
 
 def test_predictions_name_labels_with_probabilities_that_add_up():
-    records = task.predict(Fixed([[2.0, 0.0], [0.0, 1.0]]), make_batch())
+    records = task.predict(Fixed([[2.0, 0.0], [0.0, 1.0]]), make_batch(), ())
     shown = [task.present(record, ["ham", "spam"]) for record in records]
     assert [one["prediction"] for one in shown] == ["ham", "spam"]
     assert [one["row"] for one in shown] == [7, 8]
     for one in shown:
         assert sum(one["probabilities"].values()) == pytest.approx(1)
         assert next(iter(one["probabilities"])) == one["prediction"]
-    assert task.score(records, ["accuracy"], ["ham", "spam"])["accuracy"] == 1.0
+    assert task.list_scored(records, "labels") == ([0, 1], [0, 1])
 
 
 def test_the_trivial_answer_is_the_most_frequent_label_with_the_shares_as_probabilities():
-    records = task.predict(Fixed([[2.0, 0.0], [0.0, 1.0]]), make_batch())
+    records = task.predict(Fixed([[2.0, 0.0], [0.0, 1.0]]), make_batch(), ())
     trivial = task.predict_trivially(records, [3, 1])
-    scores = task.score(trivial, ["accuracy"], ["ham", "spam"])
-    assert scores["accuracy"] == 0.5
-    assert scores["loss"] == pytest.approx(-(math.log(0.75) + math.log(0.25)) / 2)
+    assert task.list_scored(trivial, "labels") == ([0, 0], [0, 1])
+    losses, counts = task.list_scored(trivial, "losses")
+    assert losses == pytest.approx([-math.log(0.75), -math.log(0.25)])
+    assert counts == [1, 1]
 
 
 def test_each_class_is_scored_by_name():
-    records = task.predict(Fixed([[2.0, 0.0], [2.0, 0.0]]), make_batch())
+    records = task.predict(Fixed([[2.0, 0.0], [2.0, 0.0]]), make_batch(), ())
     table = task.explain(records, ["ham", "spam"])["per_class"]
     assert [(line["label"], line["recall"], line["support"]) for line in table] == [
         ("ham", 1.0, 1),

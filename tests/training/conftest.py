@@ -4,10 +4,12 @@ import datasets
 import pytest
 import torch
 
+from ftkit.data import Prepared, load_rows
 from ftkit.models import Precision, load_checkpoint
 from ftkit.recipe import EvaluationSection, ModelSection, TrainingSection
 from ftkit.runs import RunFolder
-from ftkit.tasks import get_task
+from ftkit.tasks import Encoding, get_task
+from ftkit.tasks.encoding import Split
 from ftkit.training.loop import train
 
 PRECISION = Precision("float32", None, "tests compare bits")
@@ -54,7 +56,7 @@ class Workshop:
         result = train(
             checkpoint,
             self.task,
-            self.examples,
+            Split("train", load_rows([{}]), Prepared(self.examples, []), Encoding(512, "drop")),
             training=TrainingSection(**values),
             evaluation=EvaluationSection(**(evaluation or {})),
             folder=folder,

@@ -41,7 +41,9 @@ def train_slowly(workshop, num_steps, **smoothing):
         step for epoch in range(2) for step in plan_epoch(len(workshop.examples), 8, seed=42, epoch=epoch)
     ]
     for step in steps[:num_steps]:
-        batch = workshop.task.collate([workshop.examples[index] for index in step], checkpoint.tokenizer)
+        batch = workshop.task.collate(
+            [workshop.examples[index] for index in step], checkpoint.tokenizer, None, ()
+        )
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
         loss = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), batch["labels"][:, 1:].flatten(), **smoothing
