@@ -53,6 +53,7 @@ from ftkit.runs import (
 )
 from ftkit.tasks import Task, get_task
 from ftkit.tasks.encoding import HELD_OUT, Split, check_settings, choose_held_out, encode_splits
+from ftkit.training.arguments import check_arguments
 
 if TYPE_CHECKING:
     from ftkit.evaluation.comparison import Comparison
@@ -83,6 +84,7 @@ def finetune(
     folder, continued = claim_run_folder(str(recipe.output_dir), dump_recipe(recipe), fresh=fresh)
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data)
+    check_arguments(recipe.training, recipe.evaluation)
     metrics, best_metric = choose_metrics(task, recipe.evaluation)
     rows = load_splits(recipe.data, seed=recipe.training.seed)
     check_columns(rows["train"], task.COLUMNS)

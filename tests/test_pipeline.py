@@ -60,7 +60,7 @@ def spam_recipe(folder, model, extra=""):
 task: text-classification
 model: {model}
 data: {{train: train.jsonl, validation: null, test: test.jsonl, max_tokens: 16}}
-training: {{epochs: 4, learning_rate: 1e-2, batch_size: 8, arguments: {{use_cpu: true}}}}
+training: {{epochs: 4, learning_rate: 1e-2, batch_size: 8, precision: float32, arguments: {{use_cpu: true}}}}
 output_dir: run
 {extra}""",
     )

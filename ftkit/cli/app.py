@@ -6,18 +6,42 @@ import logging
 import os
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ftkit.errors import FtkitError, InterruptedRun
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
 
+
+class Commands(TyperGroup):
+    """The commands; what the user can mend ends in one message and an exit code, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except InterruptedRun as event:
+            typer.echo(str(event), err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from event
+        except FtkitError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(EXIT_ERROR) from error
+        except KeyboardInterrupt as event:
+            again = "; the same command goes on from the last checkpoint, if there is one"
+            typer.echo("stopped" + again * (ctx.invoked_subcommand == "finetune"), err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from event
+
+
 app = typer.Typer(
     name="ftkit",
+    cls=Commands,
     help="One recipe becomes a fine-tuned language model that you can trust and use.",
+    epilog="To begin: ftkit init TASK writes a recipe that runs, and says how.",
+    rich_markup_mode=None,  # its import takes as long as all the rest of --help
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,20 +83,18 @@ def set_up(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's ends in one message and exit code 1."""
+    """Run the command line."""
     import ftkit.cli.commands  # noqa: F401 - registers the commands
 
     try:
         app()
-    except InterruptedRun as event:
-        typer.echo(str(event), err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except FtkitError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_ERROR)
-    except KeyboardInterrupt:
-        typer.echo("stopped; nothing was left half-written", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    finally:
+        flush_output()
+
+
+def flush_output() -> None:
+    """Write out what is still in the buffer; a reader that has seen enough (`| head`) is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_ERROR)

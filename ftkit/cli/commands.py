@@ -11,21 +11,28 @@ import typer
 
 from ftkit.cli.app import app
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(help="Settings to change, such as training.learning_rate=3e-5.", show_default=False),
-]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
+Length = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="Longest answer.")]
 
 
 @app.command()
 def finetune(
-    recipe: Annotated[str, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
-    overrides: Overrides = None,
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings to change, such as training.learning_rate=3e-5.",
+            show_default=False,
+        ),
+    ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Replace an older run in the same output_dir.")
+        bool, typer.Option("--fresh", help="Replace the run that lies in the output_dir.")
     ] = False,
 ) -> None:
-    """Fine-tune a model as a recipe says, and score it beside its base.
+    """Fine-tune a model as a recipe says; score it beside its base.
 
     The same command continues a run that was interrupted.
     """
@@ -41,36 +48,64 @@ def finetune(
 
 @app.command(name="eval")
 def evaluate(
-    run: Annotated[str | None, typer.Argument(help="The folder of a run.", show_default=False)] = None,
-    data: Annotated[str | None, typer.Option(help="Other rows than the run's own test split.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A model instead of a run: folder, hub id, .gguf, pypi:")
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)
     ] = None,
-    task: Annotated[str | None, typer.Option(help="The task, with --model.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Where report.json and predictions.jsonl go.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Other rows than those that the run held out.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Instead of a run: folder, hub id, .gguf file, pypi:..."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="With --model: its task.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="For report.json and predictions.jsonl; default: in the run."),
+    ] = None,
     baseline: Annotated[bool, typer.Option(help="Score the base of the run too.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Score a run's model beside its base, or any model, on held-out rows."""
+    """Score a run's model beside its base, or any model."""
+    check_subject(run, model, task, data)
     from ftkit.pipeline import evaluate as run_evaluate
+    from ftkit.runs import check_writable
 
+    if output is not None:
+        check_writable(output)
     evaluation = run_evaluate(run, model=model, task=task, data=data, output=output, baseline=baseline)
     typer.echo(json.dumps(evaluation.report, ensure_ascii=False, indent=2) if as_json else str(evaluation))
 
 
+def check_subject(run: str | None, model: str | None, task: str | None, data: str | None) -> None:
+    """Check that the words of `ftkit eval` name one thing to score."""
+    if run is not None and (model is not None or task is not None):
+        extra = "--model" if model is not None else "--task"
+        raise typer.BadParameter(f"a run brings its own model and task; take {extra} or {run} out")
+    missing = [name for name, value in (("--model", model), ("--task", task), ("--data", data)) if not value]
+    if run is None and missing:
+        problem = "give the folder of a run, or --model, --task and --data"
+        raise typer.BadParameter(f"{problem}; missing: {', '.join(missing)}")
+
+
 @app.command()
 def predict(
-    run: Annotated[str, typer.Argument(help="The folder of a run.", show_default=False)],
-    data: Annotated[str, typer.Option(help="Rows to predict, a file or other source.", show_default=False)],
-    output: Annotated[Path | None, typer.Option(help="A .jsonl file; standard output without it.")] = None,
-    max_new_tokens: Annotated[
-        int, typer.Option(help="Longest answer of a generative task, in tokens.")
-    ] = 256,
+    run: RunArgument,
+    data: Annotated[
+        str,
+        typer.Option(metavar="SOURCE", help="The rows: a file or other source.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .jsonl file, instead of standard output.")
+    ] = None,
+    max_new_tokens: Length = 256,
 ) -> None:
     """Predict for new rows: one JSON line each, in their order."""
     from ftkit.inference import GenerationOptions, open_run
-    from ftkit.runs import write_json_lines
+    from ftkit.runs import check_writable, write_json_lines
 
+    if output is not None:
+        check_writable(output.parent)
     predictions = open_run(run).predict(data, options=GenerationOptions(max_new_tokens=max_new_tokens))
     if output is not None:
         write_json_lines(output, predictions)
@@ -82,25 +117,40 @@ def predict(
 
 @app.command()
 def generate(
-    run: Annotated[str, typer.Argument(help="The folder of a run.", show_default=False)],
+    run: RunArgument,
     prompt: Annotated[
-        str, typer.Argument(help="What the model answers or continues; - reads standard input.")
+        str,
+        typer.Argument(
+            metavar="PROMPT",
+            help="What the model answers or continues; - reads standard input.",
+            show_default=False,
+        ),
     ],
-    system: Annotated[str | None, typer.Option(help="The system's turn, for chat.")] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system's turn, for chat.")] = None,
+    max_new_tokens: Length = 256,
     temperature: Annotated[
-        float | None, typer.Option(help="Sample, the flatter the higher; greedy without.")
+        float | None,
+        typer.Option(metavar="NUMBER", help="Sample: the higher, the freer. Without it: greedy."),
     ] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Sample from the likeliest tokens of this share.")
+        float | None,
+        typer.Option(metavar="SHARE", help="Sample from the likeliest tokens that make up this share."),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Sample from this many likeliest tokens.")] = None,
-    num_beams: Annotated[int, typer.Option(help="Beam search with this many beams; 1 is off.")] = 1,
-    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less.")] = None,
-    seed: Annotated[int | None, typer.Option(help="For sampling that can be repeated.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Sample from so many likeliest tokens.")
+    ] = None,
+    num_beams: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="Search with so many beams; not streamed.")
+    ] = 1,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Above 1: repeat less.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="The same seed samples the same text.")
+    ] = None,
     stream: Annotated[bool, typer.Option(help="Show the text as it comes.")] = True,
 ) -> None:
-    """Let a tuned generative model answer a prompt, or continue a text."""
+    """Let a tuned model answer a prompt, or continue a text."""
     from ftkit.inference import open_run
 
     text = sys.stdin.read() if prompt == "-" else prompt
@@ -124,10 +174,13 @@ def generate(
 
 @app.command()
 def init(
-    task: Annotated[str, typer.Argument(help="The task of the recipe.", show_default=False)],
-    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
+    task: Annotated[
+        str,
+        typer.Argument(metavar="TASK", help="text-classification, causal-lm or chat.", show_default=False),
+    ],
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path(),
 ) -> None:
-    """Write a commented starter recipe that runs, with a small sample of data."""
+    """Write a commented recipe that runs, with sample rows."""
     from ftkit.recipe import write_starter
 
     written = write_starter(task, folder)

@@ -14,7 +14,6 @@ from ftkit.errors import DataError
 
 Kind = Literal["text", "label", "number", "list", "messages", "any"]
 
-_REMEDY = "Fix these rows, or delete them."
 _NUM_COLUMNS_SHOWN = 20
 
 
@@ -60,13 +59,13 @@ def check_columns(rows: Rows, columns: Sequence[Column]) -> None:
     raise_row_problems(rows, problems)
 
 
-def raise_row_problems(rows: Rows, problems: Iterable[RowProblem], *, remedy: str = _REMEDY) -> None:
+def raise_row_problems(rows: Rows, problems: Iterable[RowProblem], *, remedy: str | None = None) -> None:
     """Raise the problems of single rows as one error; return if there are none.
 
     Args:
         rows: the table.
         problems: in any number; all are counted, the first few are told.
-        remedy: what to do, a sentence.
+        remedy: what to do, a sentence; None to fix or delete the rows.
 
     Raises:
         DataError: with the count and the first few, each with file and line.
@@ -88,9 +87,12 @@ def _find_missing(rows: Rows, column: Column) -> str | None:
     if len(names) > _NUM_COLUMNS_SHOWN:
         there += f" and {len(names) - _NUM_COLUMNS_SHOWN} more"
     mapped = f", which data.columns takes from {wanted!r}," if wanted != column.name else ""
+    remedy = f"Map it: data.columns: {{{column.name}: {near[0] if near else 'COLUMN'}}}"
+    if mapped and near == [column.name]:
+        remedy = f"Take {column.name} out of data.columns"
     return (
         f"{rows.name}: column {column.name!r} ({column.meaning}){mapped} is missing; "
-        f"the columns are {there}. Map it: data.columns: {{{column.name}: {near[0] if near else 'COLUMN'}}}"
+        f"the columns are {there}. {remedy}"
     )
 
 

@@ -27,24 +27,24 @@ class Problems:
         if len(self.first) < NUM_SHOWN:
             self.first.append(f"{where}: {problem}")
 
-    def raise_any(self, *, where: str, num_rows: int, remedy: str) -> None:
+    def raise_any(self, *, where: str, num_rows: int, remedy: str | None = None) -> None:
         """Raise what was collected; return if there was nothing.
 
         Args:
             where: the data as a whole, such as `data/train.jsonl`.
             num_rows: how many rows were looked at.
-            remedy: what to do about it, one sentence without its full stop.
+            remedy: what to do about it, a sentence; None to fix or delete the rows.
 
         Raises:
             DataError: one mistake on one line, more with their count and the first of them.
         """
         if self.count == 1:
-            raise DataError(f"{self.first[0]}. {remedy}")
+            raise DataError(f"{self.first[0]}. {remedy or 'Fix this row, or delete it.'}")
         if self.count > 1:
             shown = "" if self.count == len(self.first) else f"; the first {len(self.first)}"
             lines = [f"{where}: {self.count:,} problems in {num_rows:,} rows{shown}:"]
             lines += [f"  {each}" for each in self.first]
-            raise DataError("\n".join([*lines, f"{remedy}"]))
+            raise DataError("\n".join([*lines, remedy or "Fix these rows, or delete them."]))
 
 
 def show(value: object, *, longest: int = 60) -> str:

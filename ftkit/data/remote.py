@@ -93,8 +93,9 @@ def _explain_hub_error(spec: str, error: Exception) -> str:
     elif isinstance(error, ValueError):
         remedy = "choose with org/name?config=...&split=..."
     else:
-        cached = ", ".join(list_cached_repos("dataset")) or "nothing"
-        remedy = f"in the hub's cache: {cached}; use one of these or a file, or try again with a connection"
+        cached = ", ".join(list_cached_repos("dataset"))
+        use = "use one of these or a file" if cached else "use a file"
+        remedy = f"in the hub's cache: {cached or 'nothing'}; {use}, or try again with a connection"
     return f"{spec}: cannot load this data set: {first_line}; {remedy}"
 
 

@@ -145,8 +145,8 @@ def _write_parts(parts: Sequence[Part], sink: pyarrow.NativeFile) -> dict[str, A
                     continue
                 shapes[tuple(row)] += 1
         batch.flush()
-    where, remedy = _name_parts(parts), "Fix these rows, or delete them."
-    problems.raise_any(where=where, num_rows=sum(num_rows), remedy=remedy)
+    where = _name_parts(parts)
+    problems.raise_any(where=where, num_rows=sum(num_rows))
     if not any(num_rows):
         _check_parts(parts, num_rows)
         raise DataError(f"{where}: no rows in any of the files; fill them, or name others")

@@ -26,19 +26,31 @@ class GenerationOptions:
     repetition_penalty: float | None = None
     seed: int | None = None
 
-    def as_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `model.generate`.
+    def __post_init__(self) -> None:
+        """Refuse what no model could follow, before one is loaded.
 
         Raises:
-            RecipeError: options that do not go together.
+            RecipeError: lists every mistake.
         """
-        samples = any(value is not None for value in (self.temperature, self.top_p, self.top_k))
-        if self.temperature is not None and self.temperature <= 0:
-            raise RecipeError(
+        problems = [
+            f"{name}: must be 1 or more; found {value}"
+            for name, value in vars(self).items()
+            if name in ("max_new_tokens", "num_beams", "top_k") and value is not None and value < 1
+        ]
+        if self.temperature is not None and not self.temperature > 0:
+            problems.append(
                 f"temperature: must be above 0; found {self.temperature}. Leave it out for greedy"
             )
-        if self.max_new_tokens < 1 or self.num_beams < 1:
-            raise RecipeError("max_new_tokens and num_beams: must be 1 or more")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            problems.append(f"top_p: must be above 0 and at most 1; found {self.top_p}")
+        if self.repetition_penalty is not None and not self.repetition_penalty > 0:
+            problems.append(f"repetition_penalty: must be above 0; found {self.repetition_penalty}")
+        if problems:
+            raise RecipeError("\n".join(problems))
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `model.generate`."""
+        samples = any(value is not None for value in (self.temperature, self.top_p, self.top_k))
         arguments: dict[str, Any] = {
             "max_new_tokens": self.max_new_tokens,
             "num_beams": self.num_beams,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -120,21 +121,25 @@ class Run:
             system: for chat, the system's turn.
             options: fields of `GenerationOptions`.
         """
+        chosen = GenerationOptions(**options)
         ids = self._make_prompt(prompt, system)
-        return generate_texts(self.model, self.tokenizer, [ids], GenerationOptions(**options))[0]
+        return generate_texts(self.model, self.tokenizer, [ids], chosen)[0]
 
     def stream(
         self, prompt: str | Sequence[Mapping[str, Any]], *, system: str | None = None, **options: Any
     ) -> Iterator[str]:
         """Answer as `generate` does, piece by piece as it comes."""
+        chosen = GenerationOptions(**options)
         ids = self._make_prompt(prompt, system)
-        return stream_text(self.model, self.tokenizer, ids, GenerationOptions(**options))
+        return stream_text(self.model, self.tokenizer, ids, chosen)
 
     def _make_prompt(self, prompt: str | Sequence[Mapping[str, Any]], system: str | None) -> list[int]:
         if not self.task.GENERATES:
             raise RunError(
-                f"{self.folder.path}: the task {self.recipe.task} does not generate text; use predict"
+                f"{self.folder.path}: the task {self.recipe.task} does not generate text; use ftkit predict"
             )
+        if system and "system" not in (column.name for column in self.task.COLUMNS):
+            raise RunError(f"system: the task {self.recipe.task} has no system's turn; leave it out")
         row: dict[str, Any] = {"system": system} if system else {}
         row |= self._as_row(prompt) if isinstance(prompt, str) else {"messages": list(prompt)}
         return list(self.task.make_prompt(row, self.tokenizer))
@@ -162,7 +167,7 @@ class Run:
             status = self.info.get("status", "unknown")
             raise RunError(
                 f"{self.folder.path}: has no model yet (status: {status}); "
-                f"finish it: ftkit finetune {self.folder.recipe}"
+                f"finish it: ftkit finetune {shlex.quote(str(self.folder.recipe))}"
             )
 
     def __repr__(self) -> str:

@@ -39,6 +39,7 @@ def fetch_checkpoint(section: ModelSection) -> Path:
     """
     location = locate(str(section.base))
     folder = _fetch_from_hub(location, section) if location.kind == "hub" else _find_folder(location)
+    _check_depth(location.spec, folder)
     check_files(location.spec, _list_names(folder), allow_pickle=section.allow_pickle)
     check_config(location.spec, read_config(location.spec, folder), trusts_code=section.trust_remote_code)
     _check_shards(location.spec, folder)
@@ -91,7 +92,7 @@ def check_files(where: str, names: Collection[str], *, allow_pickle: bool) -> No
     Raises:
         ModelError: says what is there instead and what to do.
     """
-    found = ", ".join(sorted(names)[:8]) or "nothing"
+    found = ", ".join(sorted(names)[:8]) or "no files"
     if "adapter_config.json" in names:
         raise ModelError(
             f"{where}: this is an adapter, not a model; found adapter_config.json; "
@@ -193,6 +194,15 @@ def _find_folder(location: Location) -> Path:
         f"{location.spec}: a file; a model is a folder with config.json, or a .gguf file; "
         f"if it is in the folder, name that: {location.path.parent}"
     )
+
+
+def _check_depth(where: str, folder: Path) -> None:
+    """Check that the folder is not one of models."""
+    inside = sorted(path.parent.name for path in folder.glob("*/config.json"))
+    if inside and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{where}: not a checkpoint but a folder that has some: {', '.join(inside[:8])}; name one of them"
+        )
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -150,8 +150,8 @@ def _choose_weights(device: Device, has_adapter: bool, dtype: str, precision: st
 def _choose_compute(device: Device, precision: str) -> tuple[str | None, str]:
     if precision != "auto":
         return precision, "training.precision says so"
-    if device.kind not in ("cuda", "xpu"):
-        return None, f"autocast gains nothing on {device.name}"
     if device.has_fast_bfloat16:
         return "bfloat16", f"fast on {device.name}"
-    return "float16", f"{device.name} has no fast bfloat16; the loss is scaled"
+    if device.kind in ("cuda", "xpu"):
+        return "float16", f"{device.name} has no fast bfloat16; the loss is scaled"
+    return None, f"bfloat16 is not faster on {device.name}"

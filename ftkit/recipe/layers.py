@@ -28,7 +28,7 @@ def _load_chain(path: Path, chain: tuple[Path, ...]) -> Layer:
     values, layer = read_yaml(_read_text(path), name=show_path(path))
     place = Place(show_path(path))
     if not isinstance(values, dict):
-        problem = f"not a recipe; a recipe is a mapping (key: value); found {show(values)}"
+        problem = f"not a recipe; it must be a mapping (task: ..., model: ...); found {show(values)}"
         problem = f"{problem}; {suggest_colon(values)}".removesuffix("; ")
         if values is None:
             problem = "empty; a recipe has at least task, model and data"
@@ -56,7 +56,7 @@ def extend_layer(layer: Layer, folder: Path, chain: tuple[Path, ...] = ()) -> La
         raise make_error(Mistake(place, "extends", problem))
     parent = Path(make_absolute(parent_name, folder))
     if not os.path.isfile(parent):
-        raise make_error(Mistake(place, "extends", _describe_absence(parent)))
+        raise make_error(Mistake(place, "extends", f"{show_path(parent)}: {_describe_absence(parent)}"))
     if parent.resolve() in chain:
         circle = " -> ".join(show_path(each) for each in (*chain, parent))
         raise make_error(Mistake(place, "extends", f"goes in a circle: {circle}; remove one of these lines"))
@@ -70,6 +70,8 @@ def _read_text(path: Path) -> str:
         raise make_error(Mistake(Place(name), "", _describe_absence(path)))
     try:
         content = path.read_bytes()
+        if path.suffix.lower() in (".jsonl", ".csv", ".tsv", ".parquet", ".gz"):
+            raise make_error(Mistake(Place(name), "", "is data, not a recipe; a recipe names it under data"))
         if len(content) > MAX_BYTES:
             problem = f"too long for a recipe ({len(content):,} bytes); is it data? Name it under data.train"
             raise make_error(Mistake(Place(name), "", problem))
@@ -88,12 +90,16 @@ def _describe_absence(path: Path) -> str:
     By `os.path`, which takes names that no disk can hold for names of nothing.
     """
     if os.path.isdir(path):
-        return f"must be a recipe file; {show_path(path)} is a folder"
+        inside = ", ".join(sorted(each.name for each in path.glob("*.y*ml"))[:5])
+        return "is a folder; " + (
+            f"name a recipe in it: {inside}" if inside else "name a recipe, a YAML file"
+        )
     if os.path.exists(path):
-        return f"must be a recipe file; {show_path(path)} is something else"
-    names = [each.name for each in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
-    near = get_close_matches(path.name, names, 1, 0.4)
-    return f"no such recipe: {show_path(path)}" + (f"; did you mean {near[0]}?" if near else "")
+        return "is no file; name a recipe, a YAML file"
+    if not os.path.isdir(path.parent):
+        return f"no such recipe; there is no folder {show_path(path.parent)}"
+    near = get_close_matches(path.name, [each.name for each in path.parent.glob("*.y*ml")], 1, 0.4)
+    return "no such recipe; " + (f"did you mean {near[0]}?" if near else "ftkit init TASK writes one")
 
 
 def expand_short_forms(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _YAML_PROBLEMS = (
     ("expected <block end>", "the indentation does not fit the lines above"),
     ("expected ':'", "a key without a ': ' after it"),
     ("expected ',' or", "a bracket that is not closed"),
+    ("expected the node content", "a bracket that is not closed, or a value that is missing"),
     ("unexpected end of stream", "a quote that is never closed"),
     ("special characters are not allowed", "a control character; is this a text file"),
     ("but found another document", "a second document ('---'); a recipe is one"),

@@ -140,11 +140,12 @@ def _explain(error: Exception, repo_id: str, revision: str | None, repo_type: st
             f"{repo_id}: no such {repo_type} on the hub, nor a local path; check the name, and run "
             "`hf auth login` if it is private"
         )
-    cached = ", ".join(list_cached_repos(repo_type)) or "nothing"
+    cached = ", ".join(list_cached_repos(repo_type))
     version = f" at revision '{revision}'" if revision else ""
+    use = "use one of these, a path" if cached else "use a path"
     return (
-        f"{repo_id}: {_say_reason(error)}, and the cache has no copy{version}; cached: {cached}; use one of "
-        "these, a local path or a pypi: source, or try again with a connection"
+        f"{repo_id}: no such path here; {_say_reason(error)}, and its cache has no copy{version}; "
+        f"cached: {cached or 'nothing'}; {use} or a pypi: source, or try again with a connection"
     )
 
 

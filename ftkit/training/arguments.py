@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from ftkit.recipe import EvaluationSection, TrainingSection
 
 
+def check_arguments(training: TrainingSection, evaluation: EvaluationSection) -> None:
+    """Refuse early what `TrainingArguments` would refuse after the data is prepared; see `make_arguments`."""
+    from ftkit.models import Precision
+
+    make_arguments(
+        training,
+        evaluation,
+        Precision("float32", None, "not chosen yet"),
+        folder=Path("checkpoints"),
+        total_steps=1,
+        world_size=1,
+        device_type="cpu",
+        best_metric=None,
+    )
+
+
 def count_total_steps(section: TrainingSection, steps_per_epoch: int) -> int:
     """Return the optimiser steps of the whole run; `max_steps` decides alone where it is given."""
     from math import ceil
@@ -41,6 +57,7 @@ def make_arguments(
     folder: Path,
     total_steps: int,
     world_size: int,
+    device_type: str,
     best_metric: tuple[str, bool] | None,
 ) -> TrainingArguments:
     """Translate settings.
@@ -52,6 +69,7 @@ def make_arguments(
         folder: where checkpoints go.
         total_steps: optimiser steps of the run.
         world_size: number of processes.
+        device_type: of the device that trains, such as `cpu`; decided already, so that Trainer agrees.
         best_metric: name and whether greater is better; None when nothing is scored while training.
 
     Raises:
@@ -59,7 +77,8 @@ def make_arguments(
     """
     from transformers import TrainingArguments
 
-    _check_known(training.arguments, [field.name for field in dataclasses.fields(TrainingArguments)])
+    known = [field.name for field in dataclasses.fields(TrainingArguments)]
+    _check_known(training.arguments, known)
     try:
         arguments = TrainingArguments(
             output_dir=str(folder),
@@ -76,7 +95,7 @@ def make_arguments(
             seed=training.seed,
             bf16=precision.compute == "bfloat16",
             fp16=precision.compute == "float16",
-            activation_checkpointing=training.gradient_checkpointing,  # its name since transformers 5.23
+            **{_name_checkpointing(known): training.gradient_checkpointing},
             logging_strategy="steps",
             logging_steps=training.log_every,
             logging_first_step=True,
@@ -85,11 +104,12 @@ def make_arguments(
             report_to=list(training.report_to) or "none",
             disable_tqdm=True,  # ftkit shows the progress
             remove_unused_columns=False,
+            use_cpu=device_type == "cpu",
             metric_for_best_model=f"eval_{best_metric[0]}" if best_metric else None,
             greater_is_better=best_metric[1] if best_metric else None,
             **_make_intervals("save", training.checkpoint_every),
             **_make_intervals("eval", evaluation.every if best_metric else "never"),
-            **training.arguments,
+            **{name: value for name, value in training.arguments.items() if name != "use_cpu"},
         )
     except (ValueError, TypeError, ImportError) as error:
         raise RecipeError(f"training: TrainingArguments refuses the settings: {error}") from error
@@ -98,6 +118,11 @@ def make_arguments(
     keeps_best = training.load_best_model_at_end and training.checkpoint_every != "never"
     arguments.load_best_model_at_end = best_metric is not None and keeps_best
     return arguments
+
+
+def _name_checkpointing(known: list[str]) -> str:
+    """Return what transformers calls gradient checkpointing: since 5.23, activation checkpointing."""
+    return "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
 
 
 def _make_intervals(what: str, every: int | str) -> dict[str, Any]:

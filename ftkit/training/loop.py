@@ -89,6 +89,7 @@ def train(
         folder=folder.checkpoints,
         total_steps=count_total_steps(training, count_steps(len(lengths), training.batch_size)),
         world_size=world_size,
+        device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,
     )
     stop = StopOnSignal()

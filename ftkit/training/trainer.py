@@ -124,7 +124,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
                 raise
             num_examples, num_tokens = batch["input_ids"].shape
             raise make_memory_error(
-                num_examples, num_tokens, checkpointing=bool(self.args.activation_checkpointing)
+                num_examples, num_tokens, checkpointing=bool(self.args.gradient_checkpointing)
             ) from error
         return loss.detach()
 

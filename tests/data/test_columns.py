@@ -45,6 +45,11 @@ def test_a_mapping_to_a_column_that_does_not_exist_is_told():
     )
 
 
+def test_a_mapping_that_is_not_needed_is_to_be_taken_out():
+    with pytest.raises(DataError, match=r"the columns are 'text'. Take text out of data.columns$"):
+        check([{"text": "b"}], TEXT, columns={"text": "body"})
+
+
 def test_a_mapping_of_an_optional_column_that_does_not_exist_is_told():
     system = Column("system", "text", required=False, meaning="the system's turn")
     check([{"text": "a"}], TEXT, system)
@@ -87,7 +92,7 @@ def test_a_value_of_another_kind_is_told_by_row(kind, value, problem):
     with pytest.raises(DataError) as caught:
         check([{"x": value}], column)
     assert str(caught.value).startswith(f"train[0]: column 'x' {problem}")
-    assert str(caught.value).endswith(". Fix these rows, or delete them.")
+    assert str(caught.value).endswith(". Fix this row, or delete it.")
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_an_unknown_option_is_refused(hub_set):
         ),
         (
             ConnectionError("Couldn't reach the Hub"),
-            "in the hub's cache: nothing; use one of these or a file",
+            "in the hub's cache: nothing; use a file, or try again",
         ),
     ],
 )

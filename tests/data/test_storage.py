@@ -70,7 +70,7 @@ def test_one_broken_row_is_one_line(cache):
         store_in_memory(make_part(['{"a": 1}', "[]"]))
     assert str(caught.value) == (
         'a.jsonl:2: is a list, not an object; a row is {"column": value, ...}. '
-        "Fix these rows, or delete them."
+        "Fix this row, or delete it."
     )
 
 

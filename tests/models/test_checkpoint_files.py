@@ -177,3 +177,10 @@ def test_an_address_and_a_glob_are_no_models(tiny_bert, make_section):
         fetch_checkpoint(make_section("s3://bucket/model"))
     with pytest.raises(ModelError, match=r"matches \d paths; name one model"):
         fetch_checkpoint(make_section(tiny_bert / "*"))
+
+
+def test_a_folder_of_models_names_them(llama_copy, make_section):
+    with pytest.raises(
+        ModelError, match="not a checkpoint but a folder that has some: llama; name one of them"
+    ):
+        fetch_checkpoint(make_section(llama_copy.parent))

@@ -124,7 +124,7 @@ def test_a_missing_base_is_reported_at_the_line_that_names_it(folder):
     (folder / "child.yaml").write_text("task: chat\nextends: bsae.yaml\n")
     with pytest.raises(RecipeError) as caught:
         load_recipe("child.yaml")
-    assert str(caught.value) == "child.yaml:2: extends: no such recipe: bsae.yaml; did you mean base.yaml?"
+    assert str(caught.value) == "child.yaml:2: extends: bsae.yaml: no such recipe; did you mean base.yaml?"
 
 
 def test_a_circle_is_refused_with_its_chain(folder):

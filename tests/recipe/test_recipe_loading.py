@@ -69,20 +69,29 @@ def test_an_error_is_a_value_error_too(refusal, folder):
 
 def test_a_missing_recipe_names_the_nearest_file(read, folder):
     read()
-    with pytest.raises(
-        RecipeError, match=r"^spm\.yaml: no such recipe: spm\.yaml; did you mean spam\.yaml\?$"
-    ):
+    with pytest.raises(RecipeError, match=r"^spm\.yaml: no such recipe; did you mean spam\.yaml\?$"):
         load_recipe("spm.yaml")
 
 
 def test_a_missing_recipe_in_a_missing_folder_is_one_error(folder):
-    with pytest.raises(RecipeError, match="no such recipe: nowhere/spam.yaml$"):
+    with pytest.raises(RecipeError, match="^nowhere/spam.yaml: no such recipe; there is no folder nowhere$"):
         load_recipe("nowhere/spam.yaml")
 
 
 def test_a_folder_is_no_recipe(folder):
-    with pytest.raises(RecipeError, match="is a folder"):
+    with pytest.raises(RecipeError, match="is a folder; name a recipe, a YAML file$"):
         load_recipe(folder)
+    (folder / "spam.yaml").write_text("task: chat\n")
+    with pytest.raises(RecipeError, match="is a folder; name a recipe in it: spam.yaml$"):
+        load_recipe(folder)
+
+
+def test_data_given_as_a_recipe_is_told_where_it_belongs(folder):
+    (folder / "train.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+    with pytest.raises(
+        RecipeError, match="^train.jsonl: is data, not a recipe; a recipe names it under data$"
+    ):
+        load_recipe("train.jsonl")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "~\n"])
@@ -95,7 +104,7 @@ def test_an_empty_recipe_says_what_it_needs(refusal, text):
 )
 def test_a_recipe_that_is_no_mapping_says_what_it_is(refusal, text, found):
     message = refusal(text, whole=True)
-    assert message == f"spam.yaml: not a recipe; a recipe is a mapping (key: value); found {found}"
+    assert message == f"spam.yaml: not a recipe; it must be a mapping (task: ..., model: ...); found {found}"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +142,9 @@ def test_windows_line_ends_keep_the_line_numbers(folder):
 
 
 def test_a_data_file_given_as_recipe_is_refused_by_its_size(folder):
-    (folder / "train.jsonl").write_bytes(b'{"text": "a"}\n' * 80_000)
+    (folder / "train.txt").write_bytes(b'{"text": "a"}\n' * 80_000)
     with pytest.raises(RecipeError, match="too long for a recipe.*data.train"):
-        load_recipe("train.jsonl")
+        load_recipe("train.txt")
 
 
 def test_an_unreadable_recipe_says_why(folder, monkeypatch):

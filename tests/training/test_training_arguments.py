@@ -14,6 +14,7 @@ def make(training=None, evaluation=None, best=("macro_f1", True), compute=None, 
         folder="checkpoints",
         total_steps=200,
         world_size=world_size,
+        device_type="cpu",
         best_metric=best,
     )
 
@@ -40,7 +41,7 @@ def test_settings_arrive_where_they_are_meant():
         10,
     )
     assert (arguments.optim, arguments.weight_decay, arguments.max_grad_norm) == ("adafactor", 0.1, 0.5)
-    assert (arguments.seed, arguments.activation_checkpointing, arguments.logging_steps) == (7, True, 3)
+    assert (arguments.seed, arguments.gradient_checkpointing, arguments.logging_steps) == (7, True, 3)
     assert (arguments.save_strategy, arguments.save_steps, arguments.save_total_limit) == ("steps", 50, 4)
     assert (arguments.eval_strategy, arguments.metric_for_best_model) == ("epoch", "eval_macro_f1")
     assert arguments.greater_is_better
