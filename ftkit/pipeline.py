@@ -30,6 +30,7 @@ from ftkit.models import (
     Checkpoint,
     Precision,
     add_adapter,
+    check_targets,
     choose_precision,
     fingerprint_tokenizer,
     load_checkpoint,
@@ -43,6 +44,7 @@ from ftkit.reporting.card import make_card
 from ftkit.runs import (
     RunFolder,
     claim_run_folder,
+    discard_unstarted,
     is_main_process,
     open_run_folder,
     read_json,
@@ -52,8 +54,8 @@ from ftkit.runs import (
     write_text,
 )
 from ftkit.tasks import Task, get_task
-from ftkit.tasks.encoding import HELD_OUT, Split, check_settings, choose_held_out, encode_splits
-from ftkit.training.arguments import check_arguments
+from ftkit.tasks.encoding import HELD_OUT, Split, check_rows, check_settings, choose_held_out, encode_splits
+from ftkit.training.checks import check_training
 
 if TYPE_CHECKING:
     from ftkit.evaluation.comparison import Comparison
@@ -84,16 +86,19 @@ def finetune(
     folder, continued = claim_run_folder(str(recipe.output_dir), dump_recipe(recipe), fresh=fresh)
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data)
-    check_arguments(recipe.training, recipe.evaluation)
+    check_training(recipe.training, recipe.evaluation)
     metrics, best_metric = choose_metrics(task, recipe.evaluation)
     rows = load_splits(recipe.data, seed=recipe.training.seed)
-    check_columns(rows["train"], task.COLUMNS)
+    for some in rows.values():
+        check_columns(some, task.COLUMNS)
     label_counts = task.read_labels(rows["train"], recipe.data.label_names)
+    check_rows(rows, task, recipe.data, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
-    write_start(folder, recipe, splits, base, continued=continued)
-    scored = score_baselines(recipe, task, base, splits, label_counts, metrics)
-    result = tune(recipe, task, base, splits, folder, metrics, best_metric)
+    with discard_unstarted(folder, continued=continued):
+        write_start(folder, recipe, splits, base, continued=continued)
+        scored = score_baselines(recipe, task, base, splits, label_counts, metrics)
+        result = tune(recipe, task, base, splits, folder, metrics, best_metric)
     scored |= score_tuned(task, base, splits, metrics)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
@@ -188,6 +193,8 @@ def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpo
     base = load_checkpoint(
         recipe.model, auto_class=task.MODEL_CLASS, labels=labels, precision=precision, task=recipe.task
     )
+    if recipe.adapter is not None and not isinstance(recipe.adapter.targets, str):
+        check_targets(base.model, recipe.adapter.targets)
     move_to_device(base.model, device)
     return base
 
@@ -368,6 +375,7 @@ def read_subject(
                 "evaluate: got a run and a model or task; give the run alone, or model and task"
             )
         opened = run if isinstance(run, Run) else Run(open_run_folder(run))
+        opened.check_finished()
         return opened.recipe, opened.folder
     if model is None or task is None or data is None:
         raise RecipeError("evaluate: give the folder of a run, or --model, --task and --data")

@@ -87,7 +87,7 @@ def main() -> None:
     import ftkit.cli.commands  # noqa: F401 - registers the commands
 
     try:
-        app()
+        app(prog_name="ftkit")
     finally:
         flush_output()
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ftkit.errors import DeviceMemoryError
 from ftkit.training.loop import read_lengths, read_processes
+from ftkit.training.memory import is_out_of_memory
 from ftkit.training.steps import MicroBatchLimit, split_step
 
 if TYPE_CHECKING:
@@ -51,12 +53,34 @@ def predict_split(
     with _evaluating(model), _autocast(model.device, compute_dtype):
         for positions in make_batches([lengths[place] for place in places], _budget(model.device)):
             chosen = [places[position] for position in positions]
-            examples = split.examples.__getitems__(chosen)
-            batch = task.collate(examples, tokenizer, split.encoding, (0,))
-            on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
-            records += zip(chosen, task.predict(model, on_device, examples), strict=True)
+            records += zip(chosen, _predict_places(model, tokenizer, task, split, chosen), strict=True)
     ordered = sorted(_gather(records, world_size), key=lambda pair: pair[0])
     return task.merge([record for _, record in ordered], split.rows)
+
+
+def _predict_places(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: Task, split: Split, places: list[int]
+) -> list[dict[str, Any]]:
+    """Predict some examples as one batch, or in halves where memory runs out."""
+    examples = split.examples.__getitems__(places)
+    try:
+        batch = task.collate(examples, tokenizer, split.encoding, (0,))
+        on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
+        return task.predict(model, on_device, examples)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(places) == 1:
+            raise DeviceMemoryError(
+                f"out of memory while one example of {len(examples[0]['input_ids'])} tokens was scored; set "
+                "data.max_tokens lower, or model.dtype: bfloat16"
+            ) from error
+    half = len(places) // 2
+    return [
+        record
+        for part in (places[:half], places[half:])
+        for record in _predict_places(model, tokenizer, task, split, part)
+    ]
 
 
 def make_batches(lengths: list[int], num_tokens: int) -> Iterator[list[int]]:

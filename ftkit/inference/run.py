@@ -60,7 +60,7 @@ class Run:
 
     @cached_property
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        self._check_finished()
+        self.check_finished()
         model, tokenizer = load_saved(self.folder.model, self.task.MODEL_CLASS)
         move_to_device(model, read_device())
         return model, tokenizer
@@ -162,7 +162,12 @@ class Run:
         names = [column.name for column in self.task.COLUMNS if column.kind == "text"]
         return {names[0]: item}
 
-    def _check_finished(self) -> None:
+    def check_finished(self) -> None:
+        """Make sure that there is a tuned model.
+
+        Raises:
+            RunError: the run was not finished; says how to.
+        """
         if not self.folder.model.is_dir():
             status = self.info.get("status", "unknown")
             raise RunError(

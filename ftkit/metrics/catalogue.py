@@ -161,4 +161,4 @@ def suggest_metrics(name: str) -> str:
     folded = {known.casefold(): known for known in METRICS}
     near = difflib.get_close_matches(name.casefold(), folded, n=1)
     question = f"did you mean {folded[near[0]]}? " if near else ""
-    return f"{question}ftkit has: {', '.join(METRICS)}"
+    return question.strip() or f"ftkit has: {', '.join(METRICS)}"

@@ -31,10 +31,7 @@ def load_metric(name: str) -> Any:
     try:
         return evaluate.load(name)
     except Exception as error:  # whatever a script from the hub raises
-        found = str(error).strip().split("\n")[0] or type(error).__name__
-        message = (
-            f"metric {name!r}: neither ftkit nor evaluate.load has it here; {found}; {suggest_metrics(name)}"
-        )
+        message = f"metric {name!r}: neither ftkit nor evaluate.load has it here; {suggest_metrics(name)}"
         raise MetricError(message) from error
 
 

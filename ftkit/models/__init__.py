@@ -1,6 +1,6 @@
 """Checkpoints: where they come from, how they load, what of them is trained, how they are saved."""
 
-from ftkit.models.adapter import add_adapter, merge_adapter
+from ftkit.models.adapter import add_adapter, check_targets, merge_adapter
 from ftkit.models.checkpoint import (
     Checkpoint,
     fingerprint_checkpoint,
@@ -18,6 +18,7 @@ __all__ = [
     "Device",
     "Precision",
     "add_adapter",
+    "check_targets",
     "choose_device",
     "choose_precision",
     "fingerprint_checkpoint",

@@ -65,9 +65,13 @@ def choose_precision(
     elif weights == "float16":
         compute, why_compute = "float16", "as the weights"
     if weights == "bfloat16":
-        return Precision(weights, None, f"bfloat16 weights: {why_weights}")
-    computed = f"computed in {compute}" if compute else "computed in the same"
-    return Precision(weights, compute, f"{weights} weights: {why_weights}; {computed}: {why_compute}")
+        return Precision(weights, None, f"bfloat16 ({why_weights})")
+    if compute is None:
+        why_compute = "" if precision == "auto" else "; training.precision says so"
+        return Precision(weights, None, f"{weights} ({why_weights}{why_compute})")
+    return Precision(
+        weights, compute, f"{weights} weights ({why_weights}), computed in {compute} ({why_compute})"
+    )
 
 
 def choose_device(available: dict[str, bool]) -> str:

@@ -93,16 +93,16 @@ def make_encoding(
     limit = read_limit(tokenizer, config)
     if isinstance(data.max_tokens, int) and limit is not None and data.max_tokens > limit:
         raise RecipeError(
-            f"data.max_tokens: is {data.max_tokens}, but the model reads at most {limit} tokens"
+            f"data.max_tokens: is {data.max_tokens}, but the model reads at most {limit} tokens; "
+            f"set it to {limit} or less, or auto"
         )
     longest = data.max_tokens if isinstance(data.max_tokens, int) else min(limit or 10**9, LONGEST_BY_DEFAULT)
-    mapping = data.label_names if isinstance(data.label_names, dict) else None
     return Encoding(
         max_tokens=longest,
         too_long=task.TOO_LONG[0] if data.too_long == "auto" else data.too_long,
         documents=data.documents,
         labels=labels,
-        label_names={str(raw): str(label) for raw, label in mapping.items()} if mapping else None,
+        label_names=_read_mapping(data),
     )
 
 
@@ -113,6 +113,25 @@ def read_limit(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> 
     # A tokenizer that does not know its length says so with a number of 31 digits.
     known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
     return min(known) if known else None
+
+
+def check_rows(rows: Mapping[str, Rows], task: Task, data: DataSection, labels: tuple[str, ...]) -> None:
+    """Check what can be checked of the rows before a model is loaded.
+
+    Raises:
+        DataError: rows that do not fit the task; names file and line.
+    """
+    encoding = Encoding(0, "error", labels=labels, label_names=_read_mapping(data))
+    for some in rows.values():
+        found = ((index, task.check_row(row, encoding)) for index, row in enumerate(some))
+        raise_row_problems(some, [RowProblem(index, problem) for index, problem in found if problem])
+
+
+def _read_mapping(data: DataSection) -> dict[str, str] | None:
+    """Return the recipe's mapping from labels in the rows to names, as text."""
+    if not isinstance(data.label_names, Mapping):
+        return None
+    return {str(raw): str(label) for raw, label in data.label_names.items()}
 
 
 def encode_splits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,9 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     if encoding.labels and name not in encoding.labels:
         known = ", ".join(repr(label) for label in encoding.labels[:10])
         known += f" and {len(encoding.labels) - 10} more" if len(encoding.labels) > 10 else ""
-        fix = f"data.label_names: {{{name}: {encoding.labels[0]}}}"
-        return f"column 'label' is {name!r}; the labels are {known}. Fix the row, or map it: {fix}"
+        near = difflib.get_close_matches(name.lower(), encoding.labels, 1) or encoding.labels[:1]
+        fix = f"data.label_names: {{{name}: {near[0]}}}"
+        return f"column 'label' is {name!r}; the labels are {known}; to map it: {fix}"
     return None
 
 
@@ -79,9 +81,11 @@ def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, s
     else:
         names = sorted(counts)
     if len(names) < 2:
+        where = "data.label_names" if isinstance(label_names, Sequence) and label_names else "data.train"
         raise DataError(
-            f"data.train: a classifier needs two classes or more; found {len(names)}: "
-            f"{', '.join(repr(name) for name in names) or 'none'}"
+            f"{where}: a classifier needs two classes or more; found {len(names)}: "
+            f"{', '.join(repr(name) for name in names) or 'none'}; add rows of another class, or check "
+            "data.columns.label"
         )
     return {name: counts[name] for name in names}
 

@@ -16,22 +16,6 @@ if TYPE_CHECKING:
     from ftkit.recipe import EvaluationSection, TrainingSection
 
 
-def check_arguments(training: TrainingSection, evaluation: EvaluationSection) -> None:
-    """Refuse early what `TrainingArguments` would refuse after the data is prepared; see `make_arguments`."""
-    from ftkit.models import Precision
-
-    make_arguments(
-        training,
-        evaluation,
-        Precision("float32", None, "not chosen yet"),
-        folder=Path("checkpoints"),
-        total_steps=1,
-        world_size=1,
-        device_type="cpu",
-        best_metric=None,
-    )
-
-
 def count_total_steps(section: TrainingSection, steps_per_epoch: int) -> int:
     """Return the optimiser steps of the whole run; `max_steps` decides alone where it is given."""
     from math import ceil
@@ -104,12 +88,11 @@ def make_arguments(
             report_to=list(training.report_to) or "none",
             disable_tqdm=True,  # ftkit shows the progress
             remove_unused_columns=False,
-            use_cpu=device_type == "cpu",
             metric_for_best_model=f"eval_{best_metric[0]}" if best_metric else None,
             greater_is_better=best_metric[1] if best_metric else None,
             **_make_intervals("save", training.checkpoint_every),
             **_make_intervals("eval", evaluation.every if best_metric else "never"),
-            **{name: value for name, value in training.arguments.items() if name != "use_cpu"},
+            **{**training.arguments, "use_cpu": device_type == "cpu"},
         )
     except (ValueError, TypeError, ImportError) as error:
         raise RecipeError(f"training: TrainingArguments refuses the settings: {error}") from error

@@ -69,8 +69,7 @@ def test_one_broken_row_is_one_line(cache):
     with pytest.raises(DataError) as caught:
         store_in_memory(make_part(['{"a": 1}', "[]"]))
     assert str(caught.value) == (
-        'a.jsonl:2: is a list, not an object; a row is {"column": value, ...}. '
-        "Fix this row, or delete it."
+        'a.jsonl:2: is a list, not an object; a row is {"column": value, ...}. Fix this row, or delete it.'
     )
 
 

@@ -114,7 +114,7 @@ def test_a_metric_that_nobody_has_is_one_error_with_the_nearest_name(monkeypatch
         raise FileNotFoundError("Couldn't find a module script\nsecond line")
 
     monkeypatch.setattr(evaluate, "load", refuse)
-    with pytest.raises(MetricError, match=r"'acuracy': neither .* script; did you mean accuracy\?") as caught:
+    with pytest.raises(MetricError, match=r"'acuracy': neither .* here; did you mean accuracy\?") as caught:
         load_metric("acuracy")
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value.__cause__, FileNotFoundError)
@@ -139,7 +139,7 @@ def test_offline_a_metric_of_the_hub_is_one_error():
 
 
 def test_the_info_of_an_unknown_metric_is_an_error_with_the_nearest_name():
-    with pytest.raises(MetricError, match=r"'ROUGEL': .*did you mean rougeL\? ftkit has: accuracy, "):
+    with pytest.raises(MetricError, match=r"'ROUGEL': .*did you mean rougeL\?$"):
         get_info("ROUGEL")
 
 

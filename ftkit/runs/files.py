@@ -1,0 +1,90 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from ftkit.errors import RunError
+
+
+@contextmanager
+def open_to_replace(path: Path) -> Iterator[IO[str]]:
+    """Open a text file under a temporary name; it takes its place only when all went well.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        with _open_aside(path) as file:
+            yield file
+    except OSError as error:
+        if error.errno is None:  # not from the system: an error of ftkit's own that is an OSError too
+            raise
+        raise make_write_error(path, error) from error
+
+
+@contextmanager
+def _open_aside(path: Path) -> Iterator[IO[str]]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp gives 0600, which nobody else could read
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def make_write_error(path: Path, error: OSError) -> RunError:
+    """Say why a file or folder cannot be written."""
+    remedy = "make room there, or choose" if error.errno == errno.ENOSPC else "choose"
+    return RunError(f"{path}: cannot be written: {error.strerror or error}; {remedy} another place")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with open_to_replace(path) as file:
+        file.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, with Chinese as it is."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write a JSON lines file atomically, one value a line."""
+    with open_to_replace(path) as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Add a line to a JSON lines file; a line is written in one piece."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: not there; is {path.parent} the folder of a run?") from error
+    except ValueError as error:
+        raise RunError(f"{path}: damaged, no JSON: {error}") from error

@@ -1,0 +1,82 @@
+"""Every recipe that ships loads, says how it is run and how it did, and runs."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import ftkit
+from ftkit.recipe import TASKS, make_json_schema
+from ftkit.recipe.yaml_reader import CoreLoader
+from ftkit.tasks import get_task
+from ftkit.tasks.encoding import check_settings
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+NAMES = [path.name for path in RECIPES]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=NAMES)
+def test_a_recipe_loads_and_its_task_reads_its_settings(path):
+    recipe = ftkit.load_recipe(path)
+    check_settings(recipe.task, get_task(recipe.task), recipe.data)
+    assert Path(recipe.output_dir).parent == ROOT / "runs"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=NAMES)
+def test_an_editor_finds_nothing_wrong_with_a_recipe(path):
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")
+    jsonschema.validate(yaml.load(path.read_text(encoding="utf-8"), CoreLoader), make_json_schema())
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=NAMES)
+def test_a_recipe_is_headed_by_its_command_and_its_score(path):
+    header = path.read_text(encoding="utf-8").partition("\ntask:")[0]
+    assert f"ftkit finetune recipes/{path.name}" in header
+    assert "held-out" in header
+
+
+def test_every_task_has_a_recipe():
+    assert {ftkit.load_recipe(path).task for path in RECIPES} == set(TASKS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", RECIPES, ids=NAMES)
+def test_a_recipe_takes_two_steps(path, tmp_path):
+    overrides = ["training.max_steps=2", "training.batch_size=2", "data.test=3", "data.validation=null"]
+    run = ftkit.finetune(ftkit.load_recipe(path, [*overrides, f"output_dir={tmp_path / 'run'}"]))
+    assert run.report["training"]["num_steps"] == 2
+    assert {"base", "tuned"} <= run.report["scores"].keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_a_starter_runs_as_it_is_written(task, tmp_path):
+    from ftkit.recipe import write_starter
+
+    recipe = ftkit.load_recipe(write_starter(task, tmp_path)[0], ["training.max_steps=2"])
+    assert ftkit.finetune(recipe).report["training"]["num_steps"] == 2
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path):
+    import nbclient
+    import nbformat
+
+    path = ROOT / "recipes" / "notebooks" / "quickstart.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert "../../runs/notebook" in first.source
+    folder = str(tmp_path / "run")
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("../../runs/notebook", folder).replace(
+            '"max_steps": 25', '"max_steps": 2'
+        )
+    nbclient.NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
+    shown = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert "<table>" in shown
+    assert "tuned" in shown
