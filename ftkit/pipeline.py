@@ -83,7 +83,7 @@ def finetune(
         FtkitError: anything that the user can mend; nothing half-written is left behind.
     """
     recipe = read_recipe(recipe, sections)
-    folder, continued = claim_run_folder(str(recipe.output_dir), dump_recipe(recipe), fresh=fresh)
+    folder, continued = claim(recipe, fresh=fresh)
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data)
     check_training(recipe.training, recipe.evaluation)
@@ -177,6 +177,13 @@ def read_recipe(recipe: Recipe | str | os.PathLike[str] | None, sections: Mappin
     return recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
 
 
+def claim(recipe: Recipe, *, fresh: bool) -> tuple[RunFolder, bool]:
+    """Claim the run folder; of several processes, the one that writes it decides."""
+    if not is_main_process():
+        return RunFolder(Path(str(recipe.output_dir))), False
+    return claim_run_folder(str(recipe.output_dir), dump_recipe(recipe), fresh=fresh)
+
+
 def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpoint:
     """Load the model that the recipe starts from, on the device where it will train."""
     import transformers
@@ -202,9 +209,18 @@ def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpo
 def write_start(
     folder: RunFolder, recipe: Recipe, splits: Mapping[str, Split], base: Checkpoint, *, continued: bool
 ) -> None:
-    """Write what a run is made of before its first step."""
-    if not is_main_process():
-        return
+    """Write what a run is made of before its first step; the other processes wait for it."""
+    from accelerate import PartialState
+
+    if is_main_process():
+        write_info(folder, recipe, splits, base, continued=continued)
+    PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
+
+
+def write_info(
+    folder: RunFolder, recipe: Recipe, splits: Mapping[str, Split], base: Checkpoint, *, continued: bool
+) -> None:
+    """Write recipe, versions, fingerprints and what happened to the rows."""
     info = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(sys.argv),

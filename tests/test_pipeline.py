@@ -330,3 +330,22 @@ def test_a_task_module_that_lacks_a_function_is_refused(mails, tiny_bert, monkey
     recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["task=mails.half_task"])
     with pytest.raises(RecipeError, match="cannot import 'mails.half_task'"):
         ftkit.finetune(recipe)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_run_of_one(mails, tiny_bert):
+    import subprocess
+    import sys
+
+    recipe = spam_recipe(mails, tiny_bert)
+    one = ftkit.finetune(recipe)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29737"]
+    output = f"output_dir={mails / 'two'}"
+    subprocess.run([*command, "-m", "ftkit", "finetune", recipe, output], check=True, timeout=300)
+    two = ftkit.open_run(mails / "two")
+    for who, scores in one.report["scores"].items():
+        # float32: sums in another order
+        assert two.report["scores"][who] == pytest.approx(scores, rel=1e-3), who
+    steps = [json.loads(line)["step"] for line in two.folder.metrics.read_text().splitlines()]
+    assert steps == [json.loads(line)["step"] for line in one.folder.metrics.read_text().splitlines()]
+    assert two.report["rows"] == one.report["rows"]

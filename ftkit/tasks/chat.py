@@ -123,8 +123,8 @@ def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
     """
     if not tokenizer.chat_template:
         raise ModelError(
-            f"{tokenizer.name_or_path}: the tokenizer has no chat template, so turns cannot be written as the "
-            "model knows them; take an instruction-tuned base, or a model.tokenizer that has a template"
+            f"{tokenizer.name_or_path}: the tokenizer has no chat template, so turns cannot be written as "
+            "the model knows them; take an instruction-tuned base, or a model.tokenizer that has a template"
         )
     if not tokenizer.is_fast:
         raise ModelError("chat needs a fast tokenizer (tokenizer.json): only that tells where a token lies")

@@ -49,8 +49,8 @@ def check_optimizer(arguments: TrainingArguments, training: TrainingSection) -> 
     for key in training.optim_args:
         if not _reads(arguments, dict(training.optim_args), key):
             raise RecipeError(
-                f"training.optim_args.{key}: the optimiser {training.optim} does not read it; take it out, or "
-                "look for a setting in training.arguments"
+                f"training.optim_args.{key}: the optimiser {training.optim} does not read it; take it out, "
+                "or look for a setting in training.arguments"
             )
 
 
