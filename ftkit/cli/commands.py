@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from ftkit.cli.app import app
+
+tokenizers = typer.Typer(help="Make tokenizers.", no_args_is_help=True)
+app.add_typer(tokenizers, name="tokenizer")
+
+
+def read_lines(stream: TextIO) -> Iterator[str]:
+    """Yield what the user types: with a prompt and a history on a terminal, line by line elsewhere."""
+    if not stream.isatty():
+        yield from stream
+        return
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - arrow keys in input()
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            return
+
 
 Overrides = Annotated[
     list[str] | None,
@@ -66,12 +86,16 @@ def predict(
     max_new_tokens: Annotated[
         int, typer.Option(help="Longest answer of a generative task, in tokens.")
     ] = 256,
+    num_beams: Annotated[
+        int, typer.Option(help="Beam search of a generative task with this many beams; 1 is off.")
+    ] = 1,
 ) -> None:
     """Predict for new rows: one JSON line each, in their order."""
     from ftkit.inference import GenerationOptions, open_run
     from ftkit.runs import write_json_lines
 
-    predictions = open_run(run).predict(data, options=GenerationOptions(max_new_tokens=max_new_tokens))
+    options = GenerationOptions(max_new_tokens=max_new_tokens, num_beams=num_beams)
+    predictions = open_run(run).predict(data, options=options)
     if output is not None:
         write_json_lines(output, predictions)
         typer.echo(f"{len(predictions)} predictions in {output}", err=True)
@@ -123,6 +147,77 @@ def generate(
 
 
 @app.command()
+def chat(
+    run: Annotated[str, typer.Argument(help="The folder of a run.", show_default=False)],
+    system: Annotated[str | None, typer.Option(help="The system's turn.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[
+        float | None, typer.Option(help="Sample, the flatter the higher; greedy without.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Sample from the likeliest tokens of this share.")
+    ] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For sampling that can be repeated.")] = None,
+) -> None:
+    """Talk with a tuned chat model; /reset, /system TEXT and /quit are commands.
+
+    Each line of standard input is a turn, so that a file of questions can be piped in.
+    """
+    from ftkit.inference import hold_dialogue, open_run, start_dialogue
+    from ftkit.inference.dialogue import HELP
+
+    options = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "seed": seed,
+    }
+    dialogue = start_dialogue(open_run(run), system=system, **options)
+    typer.echo(HELP, err=True)
+    hold_dialogue(
+        dialogue,
+        read_lines(sys.stdin),
+        write=lambda piece: typer.echo(piece, nl=False),
+        say=lambda text: typer.echo(text, err=True),
+    )
+
+
+@tokenizers.command("train")
+def train_tokenizer(
+    recipe: Annotated[str, typer.Argument(help="The recipe whose rows are read.", show_default=False)],
+    output: Annotated[Path, typer.Option(help="The folder for the tokenizer.", show_default=False)],
+    overrides: Overrides = None,
+    algorithm: Annotated[
+        str, typer.Option(help="byte-level-bpe, bpe, wordpiece or unigram.")
+    ] = "byte-level-bpe",
+    vocab_size: Annotated[int, typer.Option(help="Tokens at most, special ones included.")] = 8000,
+    special_token: Annotated[
+        list[str] | None, typer.Option(help="A further special token; can be given again.")
+    ] = None,
+    normalizer: Annotated[
+        str, typer.Option(help="auto, none, nfc, nfkc, nfkc-lowercase, bert or bert-cased.")
+    ] = "auto",
+) -> None:
+    """Train a tokenizer on a recipe's own rows, for a model from scratch."""
+    from ftkit.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    from ftkit.training.tokenizer import train_tokenizer as run_training
+
+    made = run_training(
+        loaded,
+        output,
+        algorithm=algorithm,
+        vocab_size=vocab_size,
+        special_tokens=special_token or (),
+        normalizer=normalizer,
+    )
+    typer.echo(f"{len(made)} tokens in {output}; use it: model.tokenizer: {output}")
+
+
+@app.command()
 def init(
     task: Annotated[str, typer.Argument(help="The task of the recipe.", show_default=False)],
     folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
@@ -134,6 +229,36 @@ def init(
     for path in written:
         typer.echo(f"wrote {path}", err=True)
     typer.echo(f"ftkit finetune {written[0]}")
+
+
+@app.command()
+def tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the tasks: what each does, the columns that its rows need, and its metrics."""
+    from dataclasses import asdict
+
+    from ftkit.reporting.lists import write_tasks
+    from ftkit.tasks.listing import describe_tasks
+
+    infos = describe_tasks()
+    listed = json.dumps([asdict(info) for info in infos], ensure_ascii=False, indent=2)
+    typer.echo(listed if as_json else write_tasks(infos))
+
+
+@app.command()
+def metrics(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the metrics: what each scores, its direction, range and unit, and what it means."""
+    from dataclasses import asdict
+
+    from ftkit.metrics import describe_metrics
+    from ftkit.reporting.lists import write_metrics
+
+    infos = describe_metrics()
+    listed = json.dumps([asdict(info) for info in infos], ensure_ascii=False, indent=2)
+    typer.echo(listed if as_json else write_metrics(infos))
 
 
 @app.command()
