@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
+    from ftkit.metrics import describe_metrics
     from ftkit.pipeline import evaluate, finetune
     from ftkit.recipe import Recipe, load_recipe
+    from ftkit.tasks.listing import describe_tasks
+    from ftkit.training.tokenizer import train_tokenizer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,10 +25,13 @@ __all__ = [
     "GenerationOptions",
     "Recipe",
     "Run",
+    "describe_metrics",
+    "describe_tasks",
     "evaluate",
     "finetune",
     "load_recipe",
     "open_run",
+    "train_tokenizer",
 ]
 
 ROOMS = {
@@ -34,10 +40,13 @@ ROOMS = {
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "describe_metrics": "ftkit.metrics",
+    "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "train_tokenizer": "ftkit.training.tokenizer",
 }
 """Public name -> the module that has it."""
 

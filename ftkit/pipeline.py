@@ -24,7 +24,15 @@ from ftkit.evaluation.report import (
     make_report,
     write_evaluation,
 )
-from ftkit.evaluation.scoring import Scored, choose_metrics, compare_models, score_model, score_records
+from ftkit.evaluation.scoring import (
+    Scored,
+    check_names,
+    choose_metrics,
+    compare_models,
+    find_threshold,
+    score_model,
+    score_records,
+)
 from ftkit.inference import Run
 from ftkit.models import (
     Checkpoint,
@@ -37,6 +45,7 @@ from ftkit.models import (
     merge_adapter,
     move_to_device,
     read_device,
+    save_adapter,
     save_model,
 )
 from ftkit.recipe import Recipe, dump_recipe, load_recipe, make_recipe
@@ -53,8 +62,9 @@ from ftkit.runs import (
     write_json_lines,
     write_text,
 )
-from ftkit.tasks import Task, get_task
-from ftkit.tasks.encoding import HELD_OUT, Split, check_rows, check_settings, choose_held_out, encode_splits
+from ftkit.tasks import Task, get_task, read_labels, suit_task
+from ftkit.tasks.class_weights import make_class_weights
+from ftkit.tasks.encoding import HELD_OUT, Split, check_settings, check_splits, choose_held_out, encode_splits
 from ftkit.training.checks import check_training
 
 if TYPE_CHECKING:
@@ -85,21 +95,24 @@ def finetune(
     recipe = read_recipe(recipe, sections)
     folder, continued = claim(recipe, fresh=fresh)
     task = get_task(recipe.task)
-    check_settings(recipe.task, task, recipe.data)
+    check_settings(recipe.task, task, recipe.data, recipe.training)
     check_training(recipe.training, recipe.evaluation)
-    metrics, best_metric = choose_metrics(task, recipe.evaluation)
+    check_names(recipe.evaluation)
     rows = load_splits(recipe.data, seed=recipe.training.seed)
     for some in rows.values():
         check_columns(some, task.COLUMNS)
-    label_counts = task.read_labels(rows["train"], recipe.data.label_names)
-    check_rows(rows, task, recipe.data, tuple(label_counts))
+    task = suit_task(task, recipe.data, rows["train"])
+    check_settings(recipe.task, task, recipe.data, recipe.training)
+    label_counts = read_labels(task, recipe.data, rows["train"])
+    metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
+    check_splits(rows, task, recipe.data, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
     with discard_unstarted(folder, continued=continued):
-        write_start(folder, recipe, splits, base, continued=continued)
-        scored = score_baselines(recipe, task, base, splits, label_counts, metrics)
-        result = tune(recipe, task, base, splits, folder, metrics, best_metric)
-    scored |= score_tuned(task, base, splits, metrics)
+        write_start(folder, recipe, task, splits, base, continued=continued)
+        scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
+        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
+    scored |= score_tuned(recipe, task, base, splits, metrics)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
@@ -131,14 +144,14 @@ def evaluate(
     """
     recipe, folder = read_subject(run, model=model, task=task, data=data, columns=columns)
     where = choose_output(folder.evaluation if folder else None, Path(output) if output else None)
-    module = get_task(recipe.task)
-    metrics, _ = choose_metrics(module, recipe.evaluation)
     name, rows = load_held_out(recipe, data)
+    module = open_task(recipe, folder, rows)
     scored: dict[str, Scored] = {}
     for who in ["model"] if folder is None else ["base", "tuned"] if baseline else ["tuned"]:
         subject = open_subject(who, recipe, module, folder, rows)
+        metrics, _ = choose_metrics(module, recipe.evaluation, subject.labels)
         split = encode_splits(recipe.task, module, {name: rows}, subject, recipe.data)[name]
-        scored[who] = score_model(subject, module, split, metrics)
+        scored[who] = score_model(subject, module, split, metrics, recipe.evaluation.generation)
     last = list(scored.values())[-1]
     report = make_report(
         task_name=recipe.task,
@@ -200,6 +213,8 @@ def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpo
     base = load_checkpoint(
         recipe.model, auto_class=task.MODEL_CLASS, labels=labels, precision=precision, task=recipe.task
     )
+    if hasattr(task, "prepare_model"):
+        task.prepare_model(base.model, base.tokenizer)
     if recipe.adapter is not None and not isinstance(recipe.adapter.targets, str):
         check_targets(base.model, recipe.adapter.targets)
     move_to_device(base.model, device)
@@ -207,18 +222,30 @@ def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpo
 
 
 def write_start(
-    folder: RunFolder, recipe: Recipe, splits: Mapping[str, Split], base: Checkpoint, *, continued: bool
+    folder: RunFolder,
+    recipe: Recipe,
+    task: Task,
+    splits: Mapping[str, Split],
+    base: Checkpoint,
+    *,
+    continued: bool,
 ) -> None:
     """Write what a run is made of before its first step; the other processes wait for it."""
     from accelerate import PartialState
 
     if is_main_process():
-        write_info(folder, recipe, splits, base, continued=continued)
+        write_info(folder, recipe, task, splits, base, continued=continued)
     PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
 
 
 def write_info(
-    folder: RunFolder, recipe: Recipe, splits: Mapping[str, Split], base: Checkpoint, *, continued: bool
+    folder: RunFolder,
+    recipe: Recipe,
+    task: Task,
+    splits: Mapping[str, Split],
+    base: Checkpoint,
+    *,
+    continued: bool,
 ) -> None:
     """Write recipe, versions, fingerprints and what happened to the rows."""
     info = {
@@ -226,6 +253,7 @@ def write_info(
         "command": shlex.join(sys.argv),
         "task": recipe.task,
         "labels": list(base.labels),
+        "problem_type": getattr(task, "PROBLEM_TYPE", None),
         "seed": recipe.training.seed,
         "precision": vars(base.precision),
         "device": str(base.model.device),
@@ -250,6 +278,7 @@ def score_baselines(
     task: Task,
     base: Checkpoint,
     splits: Mapping[str, Split],
+    folder: RunFolder,
     label_counts: Mapping[str, int],
     metrics: Sequence[str],
 ) -> dict[str, Scored]:
@@ -258,7 +287,9 @@ def score_baselines(
     if held_out is None or not recipe.evaluation.baseline:
         return {}
     logger.info("scoring the base on %d %s rows", len(held_out.rows), held_out.name)
-    scored = score_model(base, task, held_out, metrics)
+    base.threshold = find_threshold(base, task, splits.get("validation"))
+    scored = score_model(base, task, held_out, metrics, recipe.evaluation.generation)
+    note_threshold(folder, "base", base.threshold)
     counts = [label_counts.get(name, 0) for name in base.labels]
     trivial = task.predict_trivially(scored.records, counts)
     found = {"majority": score_records(trivial, task, metrics)} if trivial else {}
@@ -273,6 +304,7 @@ def tune(
     folder: RunFolder,
     metrics: Sequence[str],
     best_metric: tuple[str, bool],
+    label_counts: Mapping[str, int],
 ) -> TrainingResult:
     """Train the base in place and save it; an adapter is saved by itself and then merged."""
     from transformers import set_seed
@@ -282,13 +314,18 @@ def tune(
     if recipe.adapter is not None:
         set_seed(recipe.training.seed)  # the adapter's start does not depend on what was drawn before
         base.model = add_adapter(
-            base.model, recipe.adapter, task_type=task.ADAPTER_TYPE, new_parameters=base.new_parameters
+            base.model,
+            recipe.adapter,
+            task_type=task.ADAPTER_TYPE,
+            new_parameters=base.new_parameters,
+            new_token_ids=base.new_token_ids,
         )
     validation = splits.get("validation")
 
     def validate() -> dict[str, float]:
         assert validation is not None
-        return score_model(base, task, validation, metrics).scores
+        generation = recipe.evaluation.generation
+        return score_model(base, task, validation, metrics, generation, finds_threshold=True).scores
 
     result = train(
         base,
@@ -299,25 +336,42 @@ def tune(
         folder=folder,
         validate=validate if validation else None,
         best_metric=best_metric,
+        class_weights=make_class_weights(
+            recipe.training.class_weights,
+            label_counts,
+            base.labels,
+            num_rows=len(splits["train"].rows),
+            multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
+        ),
     )
     if recipe.adapter is not None:
         if is_main_process():
-            base.model.save_pretrained(folder.adapter)
+            save_adapter(base.model, base.tokenizer, folder.adapter)
         base.model = merge_adapter(base.model)
     if is_main_process():
         save_model(base.model, base.tokenizer, folder.model)
+    base.threshold = find_threshold(base, task, validation)
+    note_threshold(folder, "tuned", base.threshold)
     return result
 
 
+def note_threshold(folder: RunFolder, who: str, threshold: float | None) -> None:
+    """Write into run.json from where on a model says yes, for `predict` and `evaluate`."""
+    if threshold is None or not is_main_process():
+        return
+    info = read_json(folder.info)
+    write_json(folder.info, {**info, "thresholds": {**info.get("thresholds", {}), who: threshold}})
+
+
 def score_tuned(
-    task: Task, base: Checkpoint, splits: Mapping[str, Split], metrics: Sequence[str]
+    recipe: Recipe, task: Task, base: Checkpoint, splits: Mapping[str, Split], metrics: Sequence[str]
 ) -> dict[str, Scored]:
     """Score the model as it was saved, with its adapter merged."""
     held_out = choose_held_out(splits)
     if held_out is None:
         return {}
     logger.info("scoring the tuned model")
-    return {"tuned": score_model(base, task, held_out, metrics)}
+    return {"tuned": score_model(base, task, held_out, metrics, recipe.evaluation.generation)}
 
 
 def report_run(
@@ -411,13 +465,23 @@ def load_held_out(recipe: Recipe, data: Any) -> tuple[str, Rows]:
     raise RunError("evaluate: the run has no held-out rows; give some: --data FILE")
 
 
+def open_task(recipe: Recipe, folder: RunFolder | None, rows: Rows) -> Task:
+    """Return the module of a task for a run's kind of labels, or without a run for those of the rows."""
+    if folder is None:
+        return suit_task(get_task(recipe.task), recipe.data, rows)
+    return get_task(recipe.task, read_json(folder.info).get("problem_type"))
+
+
 def open_subject(who: str, recipe: Recipe, task: Task, folder: RunFolder | None, rows: Rows) -> Checkpoint:
     """Load a model to score: a run's tuned one, its base, or a bare one with the labels of the rows."""
     if folder is None:
-        return load_base(recipe, task, labels=tuple(task.read_labels(rows, recipe.data.label_names)))
+        return load_base(recipe, task, labels=tuple(read_labels(task, recipe.data, rows)))
     info = read_json(folder.info)
+    threshold = info.get("thresholds", {}).get(who)
     if who == "base":
-        return load_base(recipe, task, labels=tuple(info["labels"]))
+        base = load_base(recipe, task, labels=tuple(info["labels"]))
+        base.threshold = threshold
+        return base
     run = Run(folder)
     return Checkpoint(
         model=run.model,
@@ -428,4 +492,5 @@ def open_subject(who: str, recipe: Recipe, task: Task, folder: RunFolder | None,
         new_parameters=(),
         source=str(folder.model),
         fingerprint=info["fingerprints"]["model"],
+        threshold=threshold,
     )

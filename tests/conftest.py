@@ -9,7 +9,13 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-from tiny_models import save_tiny_bert, save_tiny_gpt2, save_tiny_llama  # noqa: E402 - after the environment
+from tiny_models import (  # noqa: E402 - after the environment
+    save_tiny_bart,
+    save_tiny_bert,
+    save_tiny_gpt2,
+    save_tiny_llama,
+    save_tiny_t5,
+)
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +47,15 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a text model whose tokenizer has no padding token."""
     return save_tiny_gpt2(tmp_path_factory.mktemp("models") / "tiny-gpt2")
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an encoder-decoder whose tokenizer has sentinels."""
+    return save_tiny_t5(tmp_path_factory.mktemp("models") / "tiny-t5")
+
+
+@pytest.fixture(scope="session")
+def tiny_bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an encoder-decoder that has learned positions and its own way to begin."""
+    return save_tiny_bart(tmp_path_factory.mktemp("models") / "tiny-bart")

@@ -32,10 +32,10 @@ def test_an_editor_finds_nothing_wrong_with_a_recipe(path):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=NAMES)
-def test_a_recipe_is_headed_by_its_command_and_its_score(path):
+def test_a_recipe_is_headed_by_its_command_and_by_its_score_or_that_there_is_none(path):
     header = path.read_text(encoding="utf-8").partition("\ntask:")[0]
     assert f"ftkit finetune recipes/{path.name}" in header
-    assert "held-out" in header
+    assert "held-out" in header or "Not measured yet." in header
 
 
 def test_every_task_has_a_recipe():

@@ -55,6 +55,26 @@ def make_byte_level_tokenizer(special: list[str], **named: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
 
 
+def make_unigram_tokenizer() -> Any:
+    """Make a SentencePiece-like tokenizer with the frame of RoBERTa, some 160 tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=160, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator([*SENTENCES, " ".join(map(chr, range(33, 127)))], trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=False)
+    names = ["bos_token", "pad_token", "eos_token", "unk_token", "mask_token"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=128, **dict(zip(names, special, strict=True))
+    )
+
+
 def make_chat_tokenizer() -> Any:
     """Make a byte-level tokenizer with the ChatML template, a padding token and an end-of-turn token."""
     tokenizer = make_byte_level_tokenizer(
@@ -117,6 +137,57 @@ def save_tiny_llama(folder: Path) -> Path:
         pad_token_id=tokenizer.pad_token_id,
     )
     return save_tiny_model("LlamaForCausalLM", config, tokenizer, folder)
+
+
+def save_tiny_t5(folder: Path) -> Path:
+    """Save an encoder-decoder: T5, 2 layers of 32 dimensions, a byte-level tokenizer with sentinels."""
+    from transformers import T5Config
+
+    tokenizer = make_byte_level_tokenizer(
+        ["<pad>", "</s>", *(f"<extra_id_{number}>" for number in range(20))],
+        eos_token="</s>",
+        pad_token="<pad>",
+    )
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        dropout_rate=0.0,
+        decoder_start_token_id=tokenizer.pad_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return save_tiny_model("T5ForConditionalGeneration", config, tokenizer, folder)
+
+
+def save_tiny_bart(folder: Path) -> Path:
+    """Save an encoder-decoder with learned positions: BART, 2 layers of 16 dimensions, 64 positions."""
+    from transformers import BartConfig
+
+    tokenizer = make_byte_level_tokenizer(
+        ["<s>", "<pad>", "</s>"], bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+    config = BartConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_position_embeddings=64,
+        dropout=0.0,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+        forced_eos_token_id=2,
+    )
+    return save_tiny_model("BartForConditionalGeneration", config, tokenizer, folder)
 
 
 def save_tiny_gpt2(folder: Path) -> Path:

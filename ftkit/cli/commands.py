@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -13,6 +15,30 @@ from ftkit.cli.app import app
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
 Length = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="Longest answer.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Settings to change, such as training.learning_rate=3e-5.",
+        show_default=False,
+    ),
+]
+tokenizers = typer.Typer(help="Make tokenizers.", no_args_is_help=True)
+app.add_typer(tokenizers, name="tokenizer")
+
+
+def read_lines(stream: TextIO) -> Iterator[str]:
+    """Yield what the user types: with a prompt and a history on a terminal, line by line elsewhere."""
+    if not stream.isatty():
+        yield from stream
+        return
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - arrow keys in input()
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            return
 
 
 @app.command()
@@ -20,14 +46,7 @@ def finetune(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)
     ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE",
-            help="Settings to change, such as training.learning_rate=3e-5.",
-            show_default=False,
-        ),
-    ] = None,
+    overrides: Overrides = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Replace the run that lies in the output_dir.")
     ] = False,
@@ -99,6 +118,9 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="A .jsonl file, instead of standard output.")
     ] = None,
     max_new_tokens: Length = 256,
+    num_beams: Annotated[
+        int, typer.Option(min=1, metavar="BEAMS", help="Beam search of a generative task; 1 is off.")
+    ] = 1,
 ) -> None:
     """Predict for new rows: one JSON line each, in their order."""
     from ftkit.inference import GenerationOptions, open_run
@@ -106,7 +128,8 @@ def predict(
 
     if output is not None:
         check_writable(output.parent)
-    predictions = open_run(run).predict(data, options=GenerationOptions(max_new_tokens=max_new_tokens))
+    options = GenerationOptions(max_new_tokens=max_new_tokens, num_beams=num_beams)
+    predictions = open_run(run).predict(data, options=options)
     if output is not None:
         write_json_lines(output, predictions)
         typer.echo(f"{len(predictions)} predictions in {output}", err=True)
@@ -173,10 +196,87 @@ def generate(
 
 
 @app.command()
+def chat(
+    run: Annotated[str, typer.Argument(help="The folder of a run.", show_default=False)],
+    system: Annotated[str | None, typer.Option(help="The system's turn.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[
+        float | None, typer.Option(help="Sample, the flatter the higher; greedy without.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Sample from the likeliest tokens of this share.")
+    ] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For sampling that can be repeated.")] = None,
+) -> None:
+    """Talk with a tuned chat model.
+
+    Each line of standard input is a turn, so that a file of questions can be piped in; /reset, /system
+    TEXT and /quit are commands.
+    """
+    from ftkit.inference import hold_dialogue, open_run, start_dialogue
+    from ftkit.inference.dialogue import HELP
+
+    options = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "seed": seed,
+    }
+    dialogue = start_dialogue(open_run(run), system=system, **options)
+    typer.echo(HELP, err=True)
+    hold_dialogue(
+        dialogue,
+        read_lines(sys.stdin),
+        write=lambda piece: typer.echo(piece, nl=False),
+        say=lambda text: typer.echo(text, err=True),
+    )
+
+
+@tokenizers.command("train")
+def train_tokenizer(
+    recipe: Annotated[str, typer.Argument(help="The recipe whose rows are read.", show_default=False)],
+    output: Annotated[Path, typer.Option(help="The folder for the tokenizer.", show_default=False)],
+    overrides: Overrides = None,
+    algorithm: Annotated[
+        str, typer.Option(help="byte-level-bpe, bpe, wordpiece or unigram.")
+    ] = "byte-level-bpe",
+    vocab_size: Annotated[int, typer.Option(help="Tokens at most, special ones included.")] = 8000,
+    special_token: Annotated[
+        list[str] | None, typer.Option(help="A further special token; can be given again.")
+    ] = None,
+    normalizer: Annotated[
+        str, typer.Option(help="auto, none, nfc, nfkc, nfkc-lowercase, bert or bert-cased.")
+    ] = "auto",
+) -> None:
+    """Train a tokenizer on a recipe's own rows, for a model from scratch."""
+    from ftkit.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    from ftkit.training.tokenizer import train_tokenizer as run_training
+
+    made = run_training(
+        loaded,
+        output,
+        algorithm=algorithm,
+        vocab_size=vocab_size,
+        special_tokens=special_token or (),
+        normalizer=normalizer,
+    )
+    typer.echo(f"{len(made)} tokens in {output}; use it: model.tokenizer: {output}")
+
+
+@app.command()
 def init(
     task: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="text-classification, causal-lm or chat.", show_default=False),
+        typer.Argument(
+            metavar="TASK",
+            help="text-classification, token-classification, question-answering, multiple-choice, masked-lm, "
+            "causal-lm, seq2seq or chat.",
+            show_default=False,
+        ),
     ],
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path(),
 ) -> None:
@@ -187,6 +287,36 @@ def init(
     for path in written:
         typer.echo(f"wrote {path}", err=True)
     typer.echo(f"ftkit finetune {written[0]}")
+
+
+@app.command()
+def tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the tasks, with their columns and metrics."""
+    from dataclasses import asdict
+
+    from ftkit.reporting.lists import write_tasks
+    from ftkit.tasks.listing import describe_tasks
+
+    infos = describe_tasks()
+    listed = json.dumps([asdict(info) for info in infos], ensure_ascii=False, indent=2)
+    typer.echo(listed if as_json else write_tasks(infos))
+
+
+@app.command()
+def metrics(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the metrics: what each scores, direction, range, unit."""
+    from dataclasses import asdict
+
+    from ftkit.metrics import describe_metrics
+    from ftkit.reporting.lists import write_metrics
+
+    infos = describe_metrics()
+    listed = json.dumps([asdict(info) for info in infos], ensure_ascii=False, indent=2)
+    typer.echo(listed if as_json else write_metrics(infos))
 
 
 @app.command()

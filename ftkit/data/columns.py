@@ -12,7 +12,7 @@ from ftkit.data.row_json import describe_type
 from ftkit.data.rows import Rows
 from ftkit.errors import DataError
 
-Kind = Literal["text", "label", "number", "list", "messages", "any"]
+Kind = Literal["text", "label", "labels", "number", "list", "messages", "any"]
 
 _NUM_COLUMNS_SHOWN = 20
 
@@ -23,8 +23,9 @@ class Column:
 
     name: str
     kind: Kind
-    """What its values are: a text with something in it, a label (a word, a number, true or false), a
-    number, a list, a conversation (a list of objects), or anything."""
+    """What its values are: a text with something in it, a label (a word, a number, true or false), labels
+    (one, or a list of them, which may be empty), a number, a list, a conversation (a list of objects), or
+    anything."""
     required: bool
     """Whether every row must have it; an optional one may be missing, null, or an empty text."""
     meaning: str
@@ -103,7 +104,7 @@ def find_value_problem(row: Mapping[str, Any], column: Column) -> str | None:
         if not column.required:
             return None
         return f"column {column.name!r} is {'null' if column.name in row else 'missing'}"
-    if isinstance(value, str) and not value.strip() and column.kind != "any":
+    if isinstance(value, str) and not value.strip() and column.kind not in ("any", "labels"):
         return f"column {column.name!r} is empty" if column.required else None
     wanted, is_right = _KINDS[column.kind]
     if is_right(value):
@@ -122,6 +123,7 @@ def _is_conversation(value: Any) -> bool:
 _KINDS: dict[Kind, tuple[str, Callable[[Any], bool]]] = {
     "text": ("a text", lambda value: isinstance(value, str)),
     "label": ("a label (a word or a number)", lambda value: isinstance(value, (str, int, float))),
+    "labels": ("a label or a list of labels", lambda value: isinstance(value, (str, int, float, list))),
     "number": ("a number", _is_number),
     "list": ("a list", lambda value: isinstance(value, list)),
     "messages": ("a list of messages, each an object with role and content", _is_conversation),

@@ -50,11 +50,11 @@ def predict_split(
     places = range(rank, len(split.examples), world_size)
     lengths = read_lengths(split.examples)
     records: list[tuple[int, dict[str, Any]]] = []
-    with _evaluating(model), _autocast(model.device, compute_dtype):
+    with evaluating(model), autocast(model.device, compute_dtype):
         for positions in make_batches([lengths[place] for place in places], _budget(model.device)):
             chosen = [places[position] for position in positions]
             records += zip(chosen, _predict_places(model, tokenizer, task, split, chosen), strict=True)
-    ordered = sorted(_gather(records, world_size), key=lambda pair: pair[0])
+    ordered = sorted(gather_records(records, world_size), key=lambda pair: pair[0])
     return task.merge([record for _, record in ordered], split.rows)
 
 
@@ -93,7 +93,7 @@ def _budget(device: torch.device) -> int:
 
 
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """Switch dropout and gradients off, and dropout back to what it was."""
     import torch
 
@@ -106,16 +106,18 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
         model.train(was_training)
 
 
-def _autocast(device: torch.device, compute_dtype: str | None) -> AbstractContextManager[Any]:
+def autocast(device: torch.device, compute_dtype: str | None) -> AbstractContextManager[Any]:
+    """Compute in a precision as training does; None: in that of the weights."""
     import torch
 
     if compute_dtype is None:
         return nullcontext()
-    autocast: AbstractContextManager[Any] = torch.autocast(device.type, dtype=getattr(torch, compute_dtype))
-    return autocast
+    context: AbstractContextManager[Any] = torch.autocast(device.type, dtype=getattr(torch, compute_dtype))
+    return context
 
 
-def _gather(records: list[Any], world_size: int) -> list[Any]:
+def gather_records(records: list[Any], world_size: int) -> list[Any]:
+    """Bring the records of all processes together, in every one of them."""
     if world_size == 1 or "RANK" not in os.environ:
         return records
     from accelerate.utils import gather_object

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,18 @@ from ftkit.errors import MetricError
 from ftkit.evaluation.comparison import Comparison, compare_scores, correct_comparisons
 from ftkit.evaluation.predictions import predict_split
 from ftkit.evaluation.row_scores import measure_models
+from ftkit.evaluation.texts import add_texts, needs_texts
 from ftkit.metrics import METRICS, check_metrics, compute_metrics
+from ftkit.recipe import GenerationSection
 
 if TYPE_CHECKING:
     from ftkit.models import Checkpoint
     from ftkit.recipe import EvaluationSection
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,18 +33,44 @@ class Scored:
     scores: dict[str, float]
 
 
-def score_model(checkpoint: Checkpoint, task: Task, split: Split, metrics: Sequence[str]) -> Scored:
+def score_model(
+    checkpoint: Checkpoint,
+    task: Task,
+    split: Split,
+    metrics: Sequence[str],
+    generation: GenerationSection | None = None,
+    *,
+    finds_threshold: bool = False,
+) -> Scored:
     """Run a model over a split and score it.
 
     Args:
         checkpoint: the model, on its device, with its tokenizer and labels.
         task: how predictions are made and scored.
         split: encoded rows.
-        metrics: names of the scores.
+        metrics: names of the scores; the model writes texts where one of them scores those.
+        generation: how they are written; None for the defaults.
+        finds_threshold: whether these are the rows on which the model's threshold is found, where the
+            task has one.
     """
     compute = checkpoint.precision.compute
     records = predict_split(checkpoint.model, checkpoint.tokenizer, task, split, compute_dtype=compute)
+    if finds_threshold and hasattr(task, "find_threshold"):
+        checkpoint.threshold = task.find_threshold(records)
+    if checkpoint.threshold is not None:
+        records = [{**record, "threshold": checkpoint.threshold} for record in records]
+    if needs_texts(metrics):
+        records = add_texts(records, checkpoint, task, split, generation or GenerationSection())
     return score_records(records, task, metrics)
+
+
+def find_threshold(checkpoint: Checkpoint, task: Task, split: Split | None) -> float | None:
+    """Find from where on a model says yes, on validation rows; None where the task or the rows lack it."""
+    if split is None or not hasattr(task, "find_threshold"):
+        return None
+    compute = checkpoint.precision.compute
+    records = predict_split(checkpoint.model, checkpoint.tokenizer, task, split, compute_dtype=compute)
+    return task.find_threshold(records)
 
 
 def score_records(records: list[dict[str, Any]], task: Task, metrics: Sequence[str]) -> Scored:
@@ -56,20 +88,42 @@ def choose_kind(name: str, task: Task) -> str:
     return METRICS[name].kind if name in METRICS else task.METRIC_KINDS[0]
 
 
-def choose_metrics(task: Task, evaluation: EvaluationSection) -> tuple[list[str], tuple[str, bool]]:
+def choose_metrics(
+    task: Task, evaluation: EvaluationSection, labels: Sequence[str] = ()
+) -> tuple[list[str], tuple[str, bool]]:
     """Return the metrics to report, and the one that chooses the best checkpoint with its direction.
+
+    Args:
+        task: has metrics of its own where the recipe names none.
+        evaluation: the recipe's section `evaluation`.
+        labels: label names; what is scored by default may depend on them.
 
     Raises:
         MetricError: a metric that nobody knows, that scores something else than the task predicts, or
             whose direction nobody gave.
     """
-    metrics = list(evaluation.metrics or task.METRICS)
+    suit_metrics = getattr(task, "suit_metrics", None)
+    metrics = list(evaluation.metrics or (suit_metrics(labels) if suit_metrics and labels else task.METRICS))
     best = evaluation.best_metric or metrics[0]
     metrics += [best] * (best not in metrics)
     for name in metrics:
         kind = choose_kind(name, task)
         check_metrics([name], kind if kind in task.METRIC_KINDS else task.METRIC_KINDS[0])
+    if evaluation.generation != GenerationSection() and not needs_texts(metrics):
+        logger.warning("evaluation.generation: not used; no metric scores texts, such as rougeL or chrf")
     return metrics, (best, choose_direction(best, evaluation.greater_is_better))
+
+
+def check_names(evaluation: EvaluationSection) -> None:
+    """Refuse metrics that nobody knows before any row is read; the rest follows from the labels.
+
+    Raises:
+        MetricError: a metric that neither ftkit nor `evaluate` has.
+    """
+    names = [*(evaluation.metrics or ()), *([evaluation.best_metric] if evaluation.best_metric else ())]
+    for name in names:
+        if name not in METRICS:
+            check_metrics([name], "labels")
 
 
 def choose_direction(metric: str, given: bool | None) -> bool:

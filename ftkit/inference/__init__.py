@@ -1,6 +1,7 @@
-"""Open a run: predict, generate."""
+"""Open a run: predict, generate, chat."""
 
-from ftkit.inference.generation import GenerationOptions
+from ftkit.inference.dialogue import Dialogue, hold_dialogue, start_dialogue
 from ftkit.inference.run import Run, open_run
+from ftkit.models.generation import GenerationOptions
 
-__all__ = ["GenerationOptions", "Run", "open_run"]
+__all__ = ["Dialogue", "GenerationOptions", "Run", "hold_dialogue", "open_run", "start_dialogue"]

@@ -10,14 +10,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import load_rows
+from ftkit.data import Rows, load_rows
 from ftkit.errors import RunError
-from ftkit.inference.generation import GenerationOptions, generate_texts, stream_text
 from ftkit.models import load_saved, move_to_device, read_device
+from ftkit.models.generation import GenerationOptions, generate_many, stream_text
 from ftkit.recipe import Recipe, load_recipe
 from ftkit.runs import RunFolder, open_run_folder, read_json
 from ftkit.tasks import Encoding, Task, get_task
-from ftkit.tasks.encoding import encode_rows, make_encoding
+from ftkit.tasks.encoding import check_rows, encode_rows, make_encoding, read_limit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -46,7 +46,7 @@ class Run:
     @cached_property
     def task(self) -> Task:
         """The task's module."""
-        return get_task(self.recipe.task)
+        return get_task(self.recipe.task, self.info.get("problem_type"))
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -108,8 +108,14 @@ class Run:
 
         encoding = replace(self.encoding, labelled=False)
         split = encode_rows(self.recipe.task, self.task, rows, self.tokenizer, encoding, split="rows")
+        threshold = self.info.get("thresholds", {}).get("tuned")
+        decided = {} if threshold is None else {"threshold": threshold}
         records = predict_split(self.model, self.tokenizer, self.task, split)
-        return [self.task.present(record, self.labels) for record in records]
+        records = [{**record, **decided} for record in records]
+        shown = [self.task.present(record, self.labels) for record in records]
+        if not hasattr(self.task, "decode"):
+            return shown
+        return [self.task.decode(record, self.tokenizer) for record in shown]
 
     def generate(
         self, prompt: str | Sequence[Mapping[str, Any]], *, system: str | None = None, **options: Any
@@ -123,7 +129,7 @@ class Run:
         """
         chosen = GenerationOptions(**options)
         ids = self._make_prompt(prompt, system)
-        return generate_texts(self.model, self.tokenizer, [ids], chosen)[0]
+        return generate_many(self.model, self.tokenizer, [ids], chosen)[0].text
 
     def stream(
         self, prompt: str | Sequence[Mapping[str, Any]], *, system: str | None = None, **options: Any
@@ -132,6 +138,12 @@ class Run:
         chosen = GenerationOptions(**options)
         ids = self._make_prompt(prompt, system)
         return stream_text(self.model, self.tokenizer, ids, chosen)
+
+    def has_room(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> bool:
+        """Tell whether the model can read a conversation and answer it at full length."""
+        limit = read_limit(self.tokenizer, self.model.config)
+        longest = GenerationOptions(**options).max_new_tokens
+        return limit is None or len(self._make_prompt(messages, None)) + longest <= limit
 
     def _make_prompt(self, prompt: str | Sequence[Mapping[str, Any]], system: str | None) -> list[int]:
         if not self.task.GENERATES:
@@ -142,19 +154,13 @@ class Run:
             raise RunError(f"system: the task {self.recipe.task} has no system's turn; leave it out")
         row: dict[str, Any] = {"system": system} if system else {}
         row |= self._as_row(prompt) if isinstance(prompt, str) else {"messages": list(prompt)}
-        return list(self.task.make_prompt(row, self.tokenizer))
+        return list(self.task.make_prompt(row, self.tokenizer, self.encoding))
 
-    def _generate_rows(
-        self, rows: Sequence[Mapping[str, Any]], options: GenerationOptions
-    ) -> list[dict[str, Any]]:
-        prompts = [self.task.make_prompt(row, self.tokenizer) for row in rows]
-        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-        texts: dict[int, str] = {}
-        for start in range(0, len(order), 8):
-            chosen = order[start : start + 8]  # prompts of similar length: little padding
-            found = generate_texts(self.model, self.tokenizer, [prompts[index] for index in chosen], options)
-            texts |= zip(chosen, found, strict=True)
-        return [{"row": index, "text": texts[index]} for index in range(len(prompts))]
+    def _generate_rows(self, rows: Rows, options: GenerationOptions) -> list[dict[str, Any]]:
+        check_rows(rows, self.task, self.encoding)
+        prompts = [self.task.make_prompt(row, self.tokenizer, self.encoding) for row in rows]
+        written = generate_many(self.model, self.tokenizer, prompts, options)
+        return [{"row": index, "text": one.text} for index, one in enumerate(written)]
 
     def _as_row(self, item: Any) -> dict[str, Any]:
         if not isinstance(item, str):

@@ -17,6 +17,7 @@ _WORD = regex.compile(
 _HAN_CHARACTER = regex.compile(f"[{_HAN}]")
 _KANA_CHARACTER = regex.compile(f"[{_KANA}]")
 _UNSPACED_CHARACTER = regex.compile(f"[{_UNSPACED}]")
+_UNSPACED_RUN = regex.compile(rf"[{_UNSPACED}][{_UNSPACED}\p{{M}}]*")
 
 
 def split_words(text: str) -> list[str]:
@@ -27,6 +28,16 @@ def split_words(text: str) -> list[str]:
     """
     words: list[str] = _WORD.findall(unicodedata.normalize("NFC", text).lower())
     return words
+
+
+def find_word_spans(text: str) -> list[tuple[int, int]]:
+    """Find where the words of a text lie, cut as `split_words` does: (begin, end) in characters."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def find_unspaced_runs(text: str) -> list[tuple[int, int]]:
+    """Find the stretches of scripts without spaces, as long as they can be: (begin, end) in characters."""
+    return [match.span() for match in _UNSPACED_RUN.finditer(text)]
 
 
 def is_unspaced(text: str) -> bool:

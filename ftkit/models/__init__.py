@@ -10,7 +10,7 @@ from ftkit.models.checkpoint import (
 from ftkit.models.loading import load_model
 from ftkit.models.placement import move_to_device
 from ftkit.models.precision import Device, Precision, choose_device, choose_precision, read_device
-from ftkit.models.saving import save_model
+from ftkit.models.saving import save_adapter, save_model
 from ftkit.models.tokenizer import fingerprint_tokenizer, load_tokenizer
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "move_to_device",
     "move_to_device",
     "read_device",
+    "save_adapter",
     "save_model",
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ModelError
 from ftkit.models.head import list_head_parameters
+from ftkit.models.new_tokens import find_token_modules
 from ftkit.models.quiet import log_warnings
 from ftkit.sources.nearest import find_nearest
 
@@ -28,19 +30,26 @@ _HANDLED_WARNINGS = (
 
 
 def add_adapter(
-    model: PreTrainedModel, section: AdapterSection, *, task_type: str, new_parameters: Sequence[str] = ()
+    model: PreTrainedModel,
+    section: AdapterSection,
+    *,
+    task_type: str,
+    new_parameters: Sequence[str] = (),
+    new_token_ids: Sequence[int] = (),
 ) -> PeftModel:
     """Freeze a model and add trainable low-rank matrices to some of its linear layers.
 
     Whatever is random at the start is trained as a whole and saved with the adapter: the head of a
     classification task, and `new_parameters`. These parts are kept in float32, because updates of
-    usual size are lost in the 8 bits of bfloat16; their inputs are cast.
+    usual size are lost in the 8 bits of bfloat16; their inputs are cast. Of the embeddings only the rows
+    of new tokens are trained, in the head too, and saved with the adapter.
 
     Args:
         model: changed in place.
         section: rank, scale, dropout and targets.
         task_type: name of a `peft.TaskType`.
         new_parameters: names of parameters that the checkpoint lacked.
+        new_token_ids: ids of the tokens that the checkpoint lacked.
 
     Raises:
         ModelError: targets that match no layer; lists the ones there are.
@@ -58,6 +67,7 @@ def add_adapter(
         target_modules=targets,
         task_type=task_type,
         modules_to_save=whole or None,
+        trainable_token_indices=_choose_token_rows(model, whole, new_token_ids),
     )
     try:
         with log_warnings(but_not=_HANDLED_WARNINGS):
@@ -67,6 +77,8 @@ def add_adapter(
         known = ", ".join(list_targets(model))
         raise ModelError(f"adapter.targets: {reason}; layers that can be named: {known}") from error
     _keep_whole_modules_precise(adapted)
+    # peft would add all embeddings to each checkpoint of a model whose vocabulary has grown.
+    adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
     trainable, total = adapted.get_nb_trainable_parameters()
     logger.info(
         "adapter: training %s of %s parameters (%.2f %%)",
@@ -135,11 +147,34 @@ def list_targets(model: nn.Module) -> list[str]:
 
 
 def list_whole_modules(model: nn.Module, task_type: str, new_parameters: Sequence[str]) -> list[str]:
-    """List the modules that are trained as a whole: heads, and owners of random parameters."""
+    """List the modules that are trained as a whole: heads, and owners of random parameters.
+
+    A module that holds the output embedding beside a random parameter, such as the bias of BERT's head,
+    stays as it is: a copy of it would part the output embedding from the input's, which are one and
+    the same weights when they are saved.
+    """
     head = list_head_parameters(model, [name for name, _ in model.named_parameters()])
-    owners = [name.partition(".")[0] for name in head if task_type in _HEAD_TASKS or name in new_parameters]
-    owners += [name.rpartition(".")[0] for name in new_parameters if name not in head]
-    return list(dict.fromkeys(owners))
+    owners = [name.partition(".")[0] for name in head if task_type in _HEAD_TASKS]
+    owners += [name.rpartition(".")[0] for name in new_parameters if not owners or name not in head]
+    frozen = [owner for owner in dict.fromkeys(owners) if _holds_output_embedding(model, owner)]
+    if frozen:
+        logger.info("adapter: parameters of %s itself start random and are not trained", ", ".join(frozen))
+    return [owner for owner in dict.fromkeys(owners) if owner not in frozen]
+
+
+def _holds_output_embedding(model: nn.Module, name: str) -> bool:
+    """Tell whether the output embedding lies within a module, and is not the module itself."""
+    found: Any = getattr(model, "get_output_embeddings", lambda: None)()
+    module = model.get_submodule(name)
+    return found is not None and module is not found and any(part is found for part in module.modules())
+
+
+def _choose_token_rows(
+    model: PreTrainedModel, whole: Sequence[str], new_token_ids: Sequence[int]
+) -> dict[str, list[int]] | None:
+    """Choose the rows of embeddings to train, where the embeddings are not trained as a whole."""
+    names = [name for name in find_token_modules(model) if name not in whole] if new_token_ids else []
+    return {name: list(new_token_ids) for name in names} or None
 
 
 def _can_adapt(module: nn.Module) -> bool:

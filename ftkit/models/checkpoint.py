@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ModelError
 from ftkit.models.loading import load_with_head, translate_error
+from ftkit.models.new_tokens import add_new_tokens
 from ftkit.models.precision import Precision
 from ftkit.models.quiet import quiet_transformers
 from ftkit.models.tokenizer import check_vocabulary, load_tokenizer, read_tokenizer
@@ -40,6 +41,8 @@ class Checkpoint:
         new_parameters: all parameters with random values.
         source: what the recipe names.
         fingerprint: changes whenever the weights or the configuration do.
+        threshold: from where on it says yes, found on validation rows; None where the task has none.
+        new_token_ids: tokens that the recipe added; their embeddings are new.
     """
 
     model: PreTrainedModel | PeftModel
@@ -50,6 +53,8 @@ class Checkpoint:
     new_parameters: tuple[str, ...]
     source: str
     fingerprint: str
+    new_token_ids: tuple[int, ...] = ()
+    threshold: float | None = None
 
 
 def load_checkpoint(
@@ -75,6 +80,7 @@ def load_checkpoint(
     tokenizer = load_tokenizer(section, base_folder=loaded.folder)
     source = str(section.base or f"random weights: {(section.config or {}).get('model_type')}")
     check_vocabulary(source, loaded.model, tokenizer)
+    new_token_ids = add_new_tokens(loaded.model, tokenizer, section.new_tokens)
     share_pad_token(loaded.model, tokenizer)
     return Checkpoint(
         model=loaded.model,
@@ -85,6 +91,7 @@ def load_checkpoint(
         new_parameters=loaded.new_parameters,
         source=source,
         fingerprint=fingerprint_checkpoint(loaded.folder, section.config or {}),
+        new_token_ids=new_token_ids,
     )
 
 

@@ -11,6 +11,7 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.sources import write_aside
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -44,6 +45,22 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         raise RunError(
             f"{folder}: the model cannot be saved; {error}; free space or fix the rights"
         ) from error
+
+
+def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
+    """Save an adapter by itself, with the tokenizer that it was trained with.
+
+    To use it, load the base, grow its embeddings to the tokenizer's size where tokens were added, and
+    give both to `peft.PeftModel.from_pretrained`. The rows of new tokens are in the adapter.
+
+    Args:
+        model: with the adapter.
+        tokenizer: saved beside it.
+        folder: made with its parents.
+    """
+    with quiet_transformers():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -61,6 +61,8 @@ def load_tokenizer(section: ModelSection, *, base_folder: Path | None = None) ->
     is_here = base_folder is not None and section.tokenizer in (None, section.base)
     folder = base_folder if base_folder and is_here else fetch_tokenizer_files(section)
     tokenizer = read_tokenizer(where, folder, trusts_code=section.trust_remote_code)
+    if section.chat_template is not None:
+        tokenizer.chat_template = section.chat_template
     if tokenizer.pad_token is None:
         tokenizer.pad_token = choose_pad_token(tokenizer, where)
         logger.info("%s: the tokenizer has no padding token; padding with %s", where, tokenizer.pad_token)

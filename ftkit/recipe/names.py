@@ -5,7 +5,16 @@ Written out here, so that reading a recipe does not import transformers; a test 
 
 from typing import Literal, get_args
 
-TASKS = ("text-classification", "causal-lm", "chat")
+TASKS = (
+    "text-classification",
+    "causal-lm",
+    "chat",
+    "seq2seq",
+    "token-classification",
+    "question-answering",
+    "masked-lm",
+    "multiple-choice",
+)
 """Tasks that come with ftkit; a dotted name in a recipe loads one from outside."""
 
 Scheduler = Literal[
@@ -71,7 +80,7 @@ Attention = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attenti
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
-TooLong = Literal["auto", "error", "drop", "truncate", "split"]
+TooLong = Literal["auto", "error", "drop", "truncate", "truncate_middle", "windows", "split"]
 
 SCHEDULERS: tuple[str, ...] = get_args(Scheduler)
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ftkit.recipe.names import Attention, Optimizer, Precision, Scheduler, TooLong
 from ftkit.recipe.values import (
+    ClassWeights,
     Count,
     LabelNames,
     Number,
@@ -63,6 +64,13 @@ class ModelSection(Section):
     """Architecture and sizes for a model with random weights, in the words of its transformers config:
     `model_type` and whatever differs from that type's defaults. Replaces `base`; needs `tokenizer`."""
 
+    new_tokens: Annotated[list[Text], Field(examples=[["<think>", "</think>"]])] = []
+    """Tokens to add to the tokenizer; each begins with the mean of all embeddings and is trained, with an
+    adapter too."""
+
+    chat_template: Text | None = None
+    """Jinja text of a chat template, for a tokenizer that has none, or instead of its own."""
+
     trust_remote_code: bool = False
     """Run Python code that comes with the checkpoint. Only for authors whom you trust."""
 
@@ -97,11 +105,51 @@ class DataSection(Section):
 
     too_long: TooLong = "auto"
     """What happens to a row with more than `max_tokens` tokens: stop (`error`), leave it out (`drop`), cut
-    it (`truncate`), or make several examples of it (`split`); `auto`: what suits the task."""
+    its end (`truncate`) or its middle (`truncate_middle`), make several examples of it (`split`), or read
+    it in windows and average what they say (`windows`); `auto`: what suits the task."""
+
+    problem_type: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
+    """For text-classification: one label for each row, any number of labels, or a number; `auto`: by what
+    the column `label` has (lists; numbers of which one is not whole; anything else)."""
+
+    label_separator: Annotated[Text | None, Field(examples=["|", ";"])] = None
+    """For text-classification with several labels written as one text: what stands between them."""
 
     documents: Literal["concatenate", "whole"] = "concatenate"
-    """For causal-lm: documents one after another, with the end token between them, cut into full blocks
-    (`concatenate`), or one example each (`whole`)."""
+    """For causal-lm and masked-lm: documents one after another, with the end token between them, cut into
+    full blocks (`concatenate`), or one example each (`whole`)."""
+
+    mlm_probability: Annotated[Number, Field(gt=0, lt=1)] = 0.15
+    """For masked-lm: share of the tokens that are hidden and predicted, above 0 and below 1."""
+
+    whole_word_masking: bool = True
+    """For masked-lm: hide all tokens of a word together, and not each token for itself."""
+
+    segmenter: Annotated[Text | None, Field(examples=["jieba:lcut"])] = None
+    """For masked-lm: what cuts Chinese and other text without spaces into words, as `module:function`,
+    which gets a text and returns its words; `null`: each character is a word."""
+
+    stride: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """For rows that are read in windows: how far two neighbours overlap, in tokens, from 0 to below
+    `max_tokens`; `auto`: a quarter of `max_tokens`."""
+
+    label_all_tokens: bool = False
+    """For token-classification: learn a word's tag on all of its tokens, and not on the first one alone."""
+
+    source_prefix: str = ""
+    """For seq2seq, and for chat rows with a prompt and an answer: text put before each source or prompt,
+    with its own space at the end, such as `"summarize: "`."""
+
+    max_target_tokens: Count = 128
+    """For seq2seq: longest target, in tokens, at least 1; `too_long` says what happens to a longer one."""
+
+    objective: Literal["text-to-text", "span-corruption"] = "text-to-text"
+    """For seq2seq: learn the target of each source, or (`span-corruption`) to fill in spans that are
+    taken out of the source, which needs no targets."""
+
+    train_on: Literal["assistant", "all", "last"] = "assistant"
+    """For chat: whose tokens carry the loss: every turn of the assistant, its last one alone, or all
+    tokens of the conversation."""
 
 
 class AdapterSection(Section):
@@ -167,6 +215,10 @@ class TrainingSection(Section):
     label_smoothing_factor: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of each label that is spread over all labels, from 0 to below 1."""
 
+    class_weights: Annotated[ClassWeights, Field(examples=["balanced", {"ham": 1, "spam": 4}])] = "none"
+    """For text-classification: how much each label weighs in the loss: all the same (`none`), the rarer
+    the more (`balanced`), or a weight above 0 for each label, 1 for those that are not named."""
+
     max_grad_norm: Annotated[Number, Field(ge=0)] = 1.0
     """Longest gradient: a longer one is scaled down to this; 0: never."""
 
@@ -217,6 +269,22 @@ class TrainingSection(Section):
         return {**values, "epochs": 3.0}
 
 
+class GenerationSection(Section):
+    """How texts are written to be scored: always the same text for the same prompt, never sampled."""
+
+    max_new_tokens: Count = 128
+    """Longest text, in tokens, at least 1; the evaluation says how many were cut off there."""
+
+    num_beams: Count = 1
+    """Beams of the search, at least 1; 1: the likeliest token each time (greedy)."""
+
+    length_penalty: Number = 1.0
+    """With beams: above 0 favours longer texts, below 0 shorter ones."""
+
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    """No sequence of this many tokens is written twice; 0: no such rule."""
+
+
 class EvaluationSection(Section):
     """How the model is measured."""
 
@@ -234,6 +302,9 @@ class EvaluationSection(Section):
 
     baseline: bool = True
     """Measure the base on the same rows too, and show both beside each other."""
+
+    generation: GenerationSection = GenerationSection()
+    """How texts are written for the metrics that score texts, such as rougeL or bleu."""
 
 
 class Recipe(Section):

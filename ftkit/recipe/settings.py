@@ -1,6 +1,7 @@
 """All settings by their full names, and the one that an unknown name may mean."""
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
@@ -12,6 +13,7 @@ from ftkit.recipe.sections import (
     AdapterSection,
     DataSection,
     EvaluationSection,
+    GenerationSection,
     ModelSection,
     Recipe,
     Section,
@@ -24,18 +26,23 @@ SECTIONS: dict[str, type[Section]] = {
     "adapter": AdapterSection,
     "training": TrainingSection,
     "evaluation": EvaluationSection,
+    "evaluation.generation": GenerationSection,
 }
 """The groups of settings, by the key that opens each in a recipe."""
 
 
 def list_settings() -> dict[str, FieldInfo]:
     """List every setting by its full name: `task`, `model.base`, ..."""
-    settings: dict[str, FieldInfo] = {}
-    for name, field in Recipe.model_fields.items():
-        section = SECTIONS.get(name)
-        inner = section.model_fields.items() if section else ()
-        settings.update({f"{name}.{key}": each for key, each in inner} if section else {name: field})
-    return settings
+    return dict(_list_fields(Recipe, ""))
+
+
+def _list_fields(section: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for key, field in section.model_fields.items():
+        inner = SECTIONS.get(prefix + key)
+        if inner is None:
+            yield prefix + key, field
+        else:
+            yield from _list_fields(inner, f"{prefix}{key}.")
 
 
 def allows_null(field: FieldInfo) -> bool:
@@ -46,7 +53,8 @@ def allows_null(field: FieldInfo) -> bool:
 def suggest_setting(path: KeyPath) -> str:
     """Say which setting may have been meant by a key that does not exist."""
     name = re.sub(r"[\s-]+", "_", str(path[-1]).strip()).lower()
-    group = str(path[0]) if len(path) > 1 else ""
+    nested = ".".join(map(str, path[:-1]))
+    group = nested if nested in SECTIONS else str(path[0]) if len(path) > 1 else ""
     section = SECTIONS[group] if group else Recipe
     siblings = [*section.model_fields, *(() if group else ("extends",))]
     homes = [key for key, each in SECTIONS.items() if name in each.model_fields]

@@ -14,8 +14,15 @@ _FOLDER = Path(__file__).parent / "starters"
 _SAMPLE_NAMES = {
     "text-classification": "feedback.jsonl",
     "causal-lm": "texts.jsonl",
+    "masked-lm": "texts.jsonl",
     "chat": "conversations.jsonl",
+    "seq2seq": "translations.jsonl",
+    "token-classification": "places.jsonl",
+    "question-answering": "questions.jsonl",
+    "multiple-choice": "quiz.jsonl",
 }
+_SAMPLES = {"masked-lm": "causal-lm"}
+"""Tasks that train on the sample rows of another one."""
 SCHEMA_NAME = "schema.json"
 """The file beside a recipe that its first line names, for editors."""
 
@@ -45,7 +52,7 @@ def make_starter(task: str) -> Starter:
         advice = suggest_value(task, TASKS) or f"ftkit has {', '.join(TASKS)}"
         raise RecipeError(f"task: there is no starter for it; found {show(task)}; {advice}")
     recipe = (_FOLDER / f"{task}.yaml").read_text(encoding="utf-8")
-    sample = (_FOLDER / f"{task}.jsonl").read_text(encoding="utf-8")
+    sample = (_FOLDER / f"{_SAMPLES.get(task, task)}.jsonl").read_text(encoding="utf-8")
     return Starter(recipe, _SAMPLE_NAMES[task], sample)
 
 

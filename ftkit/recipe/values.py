@@ -142,6 +142,19 @@ def _check_label_names(value: Any) -> Any:
     return texts
 
 
+def _check_class_weights(value: Any) -> Any:
+    """Accept `none`, `balanced`, or a positive weight for each label."""
+    if value in ("none", "balanced"):
+        return value
+    if not isinstance(value, Mapping) or not value:
+        refuse(f"must be none, balanced, or a weight for each label ({{spam: 2}}); found {show(value)}")
+    for name, weight in value.items():
+        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if not (is_number and 0 < weight < math.inf):
+            refuse(f"has no number above 0 for {name}; found {show(weight)}")
+    return {_label_text(name): float(weight) for name, weight in value.items()}
+
+
 def _label_text(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
@@ -198,6 +211,22 @@ Plain = Annotated[dict[str, Any], BeforeValidator(_check_plain)]
 Source = Annotated[Any, BeforeValidator(_check_source), WithJsonSchema(_SOURCE_SCHEMA)]
 Split = Annotated[Any, BeforeValidator(_check_split), WithJsonSchema(_SPLIT_SCHEMA)]
 Warmup = Annotated[int | float, BeforeValidator(_check_warmup), WithJsonSchema(_WARMUP_SCHEMA)]
+ClassWeights = Annotated[
+    str | dict[str, float],
+    BeforeValidator(_check_class_weights),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["none", "balanced"]},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+                    "minProperties": 1,
+                },
+            ]
+        }
+    ),
+]
 LabelNames = Annotated[
     list[str] | dict[str, str] | None,
     BeforeValidator(_check_label_names),

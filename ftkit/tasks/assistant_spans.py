@@ -80,8 +80,8 @@ def find_assistant_spans(
     return text, spans
 
 
-def mark_tokens(ends: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[bool]:
-    """Say which tokens lie in a span.
+def place_tokens(ends: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[int | None]:
+    """Say in which span each token lies.
 
     Args:
         ends: the end of each token in characters, shape (tokens,). A token belongs to where it ends:
@@ -89,23 +89,26 @@ def mark_tokens(ends: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[b
         spans: (start, end) in characters, in order.
 
     Returns:
-        Whether each token is supervised, shape (tokens,).
+        The number of each token's span, shape (tokens,); None for one outside all of them.
     """
-    marked, place = [], 0
+    places: list[int | None] = []
+    place = 0
     for end in ends:
         while place < len(spans) and end > spans[place][1]:
             place += 1
-        marked.append(place < len(spans) and end > spans[place][0])
-    return marked
+        places.append(place if place < len(spans) and end > spans[place][0] else None)
+    return places
 
 
 def make_render(tokenizer: PreTrainedTokenizerBase, tools: list[Any] | None = None) -> Render:
     """Bind a tokenizer's own template; its text is what `apply_chat_template` gives at inference."""
 
     def render(messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
+        # The weight of a turn is for the loss, and no template's business.
+        shown = [{key: value for key, value in turn.items() if key != "weight"} for turn in messages]
         return str(
             tokenizer.apply_chat_template(
-                list(messages), tools=tools, tokenize=False, add_generation_prompt=add_generation_prompt
+                shown, tools=tools, tokenize=False, add_generation_prompt=add_generation_prompt
             )
         )
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
-from ftkit.errors import ModelError
 from ftkit.tasks.batching import in_batches
+from ftkit.tasks.blocks import cut_documents, find_end_token
 from ftkit.tasks.next_token import (
     collate,
     compute_loss,
@@ -58,7 +58,7 @@ def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, s
     return {}
 
 
-def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[int]:
     """Return the token ids that generation continues, shape (tokens,)."""
     ids: list[int] = tokenizer(row["text"])["input_ids"]
     return ids[:-1] if len(ids) > 1 and ids[-1] == tokenizer.eos_token_id else ids
@@ -76,52 +76,15 @@ def encode(
     block is shorter, and `row` is the first document in a block. With `whole`, one example per
     document; a document that is longer is split, cut, dropped or an error, as `too_long` says.
     """
-    documents = _tokenize(rows, tokenizer)
-    if encoding.documents == "concatenate":
-        yield from _cut_blocks(documents, encoding.max_tokens)
-        return
-    for index, ids in documents:
-        if len(ids) <= encoding.max_tokens:
-            yield _make_example(index, ids)
-            continue
-        detail = f"{len(ids)} tokens, the limit is {encoding.max_tokens}"
-        reject(index, f"too_long:{encoding.too_long}", detail)
-        if encoding.too_long == "truncate":
-            yield _make_example(index, ids[: encoding.max_tokens])
-        elif encoding.too_long == "split":
-            yield from _cut_blocks([(index, ids)], encoding.max_tokens)
+    for row, ids in cut_documents(_tokenize(rows, tokenizer), encoding, reject):
+        yield {"row": row, "input_ids": ids, "labels": ids}
 
 
 def _tokenize(
     rows: Iterable[tuple[int, Row]], tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[tuple[int, list[int]]]:
-    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
-    if end is None:
-        raise ModelError("the tokenizer has no end token (eos_token) to put between documents; set one")
+    end = find_end_token(tokenizer)
     for batch in in_batches(rows):
         encoded = tokenizer([row["text"] for _, row in batch], return_attention_mask=False, verbose=False)
         for (index, _), ids in zip(batch, encoded["input_ids"], strict=True):
             yield index, ids if ids and ids[-1] == end else [*ids, end]
-
-
-def _cut_blocks(documents: Iterable[tuple[int, list[int]]], max_tokens: int) -> Iterator[dict[str, Any]]:
-    """Cut a stream of tokens into blocks; every token is in exactly one and none stands alone."""
-    tokens: list[int] = []
-    owners: list[int] = []
-    for index, ids in documents:
-        tokens += ids
-        owners += [index] * len(ids)
-        start = 0
-        while len(tokens) - start >= max_tokens + 2:  # what stays behind has a token and its prediction
-            yield _make_example(owners[start], tokens[start : start + max_tokens])
-            start += max_tokens
-        del tokens[:start], owners[:start]
-    if len(tokens) > max_tokens:
-        yield _make_example(owners[0], tokens[:-2])
-        tokens, owners = tokens[-2:], owners[-2:]
-    if len(tokens) > 1:
-        yield _make_example(owners[0], tokens)
-
-
-def _make_example(row: int, ids: list[int]) -> dict[str, Any]:
-    return {"row": row, "input_ids": ids, "labels": ids}

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
 from ftkit.errors import ModelError
-from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, mark_tokens
+from ftkit.tasks import next_token
+from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, place_tokens
 from ftkit.tasks.batching import in_batches
-from ftkit.tasks.conversations import Conversation, read_conversation
+from ftkit.tasks.conversations import Conversation, read_conversation, read_weight
 from ftkit.tasks.next_token import (
-    collate,
     compute_loss,
     count_items,
     explain,
-    list_scored,
     merge,
     predict,
     predict_trivially,
     present,
 )
-from ftkit.tasks.padding import IGNORED
+from ftkit.tasks.padding import IGNORED, pad_sequences
 from ftkit.tasks.protocol import Encoding, Reject, Row
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
-    "collate",
     "compute_loss",
     "count_items",
     "explain",
-    "list_scored",
     "merge",
     "predict",
     "predict_trivially",
     "present",
 ]
 
-VERSION = 1
+logger = logging.getLogger(__name__)
+
+VERSION = 2
 SUMMARY = "learn an assistant's answers from conversations"
 COLUMNS = (
     Column("messages", "messages", required=False, meaning="the conversation: role and content of each turn"),
@@ -49,14 +51,28 @@ COLUMNS = (
     Column("system", "text", required=False, meaning="the system's turn"),
     Column("history", "list", required=False, meaning="earlier pairs of prompt and answer"),
     Column("tools", "any", required=False, meaning="the functions that the assistant may call"),
+    Column("weight", "number", required=False, meaning="how much its loss counts; turns may have one too"),
 )
-READS: frozenset[str] = frozenset()
+READS = frozenset({"data.train_on", "data.source_prefix"})
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"
-METRIC_KINDS = ("losses",)
+METRIC_KINDS = ("losses", "texts")
 METRICS = ("perplexity", "loss")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A conversation as text, and where of it the loss is."""
+
+    text: str
+    spans: list[tuple[int, int]]
+    """Start and end of each assistant's turn, in characters."""
+    weights: list[float]
+    """How much each of these turns counts; 0 for one without loss."""
+    other_weight: float
+    """How much everything else counts."""
 
 
 def check_row(row: Row, encoding: Encoding) -> str | None:
@@ -73,12 +89,25 @@ def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, s
     return {}
 
 
-def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let the model stop where the template ends an answer: its own end token is often another one."""
+    stop = check_template(tokenizer).stop
+    config = getattr(model, "generation_config", None)
+    if stop is None or config is None:
+        return
+    named = config.eos_token_id
+    ends = [] if named is None else list(named) if isinstance(named, (list, tuple)) else [named]
+    stop_id = tokenizer.convert_tokens_to_ids(stop)
+    if stop_id not in ends:
+        config.eos_token_id = [*ends, stop_id] if ends else stop_id
+
+
+def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[int]:
     """Return the token ids that an answer continues, shape (tokens,).
 
     A last turn of the assistant is taken off: it is what is to be predicted.
     """
-    conversation = read_conversation(row, labelled=False)
+    conversation = read_conversation(row, labelled=False, prefix=encoding.source_prefix)
     messages = conversation.messages
     if messages[-1]["role"] == "assistant":
         messages = messages[:-1]
@@ -87,24 +116,63 @@ def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return ids
 
 
+def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> tuple[Row, str]:
+    """Return the conversation before the assistant's last turn, and that turn's text.
+
+    A conversation that lost early exchanges in `encode` loses them here too. Of a turn without text of
+    its own, such as a tool call, the text is what the template makes of it.
+
+    Raises:
+        ValueError: there is nothing before that turn.
+    """
+    marks = check_template(tokenizer)
+    conversation = read_conversation(row, prefix=encoding.source_prefix)
+    fitted, _, _ = _shorten(conversation, tokenizer, marks, encoding)
+    turns = fitted.messages
+    last = max(place for place, turn in enumerate(turns) if turn["role"] == "assistant")
+    if last == 0:
+        raise ValueError("nothing stands before the answer, so no model can be asked for it")
+    answer = turns[last]["content"]
+    if not isinstance(answer, str) or not answer:
+        text, spans = find_assistant_spans(turns[: last + 1], make_render(tokenizer, fitted.tools), marks)
+        answer = drop_reasoning(text[slice(*spans[-1])].removesuffix(marks.stop or ""))
+    return {"messages": turns[:last], "tools": fitted.tools}, answer.strip()
+
+
+def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return summed losses and numbers of tokens, or texts and what they should be, without reasoning."""
+    found, wanted = next_token.list_scored(records, kind)
+    return ([drop_reasoning(text) for text in found], wanted) if kind == "texts" else (found, wanted)
+
+
+def drop_reasoning(text: str) -> str:
+    """Return what stands behind the model's reasoning; all of a text without."""
+    return text.rpartition("</think>")[2].strip()
+
+
 def encode(
     rows: Iterable[tuple[int, Row]],
     tokenizer: PreTrainedTokenizerBase,
     encoding: Encoding,
     reject: Reject,
 ) -> Iterator[dict[str, Any]]:
-    """Turn conversations into token ids, with labels on every assistant's turn and its stop token.
+    """Turn conversations into token ids, with labels where `train_on` says and on stop tokens of answers.
 
     A conversation longer than `max_tokens` loses whole early exchanges (`truncate`), never its last
-    answer; where that alone is too long, the row is left out and reported.
+    answer; where that alone is too long, the row is left out and reported. `weights` has one number for
+    a whole conversation, or one per token.
     """
     marks = check_template(tokenizer)
+    if marks.stop is None:
+        logger.warning(
+            "the chat template ends an answer with no special token: the model cannot learn to stop"
+        )
     for batch in in_batches(rows, 128):
         kept, rendered = [], []
         for index, row in batch:
-            conversation = read_conversation(row)
+            conversation = read_conversation(row, prefix=encoding.source_prefix)
             try:
-                rendered.append(_render(conversation, tokenizer, marks))
+                rendered.append(_render(conversation, tokenizer, marks, encoding))
                 kept.append((index, conversation))
             except Exception as error:  # noqa: BLE001 - a template raises whatever Jinja raises
                 reject(index, "template:error", f"the chat template refuses the conversation: {error}")
@@ -113,6 +181,26 @@ def encode(
             fitting = _fit(index, conversation, example, tokenizer, marks, encoding, reject)
             if fitting is not None:
                 yield {"row": index, **fitting}
+
+
+def collate(
+    examples: Sequence[Mapping[str, Any]],
+    tokenizer: PreTrainedTokenizerBase,
+    encoding: Encoding,
+    seed: tuple[int, ...],
+) -> dict[str, torch.Tensor]:
+    """Pad conversations into one batch, tensors of shape (examples, tokens), with weights if any is not 1."""
+    batch = next_token.collate(examples, tokenizer, encoding, seed)
+    weights = [example.get("weights", [1.0]) for example in examples]
+    if any(each != [1.0] for each in weights):
+        import torch
+
+        full = [
+            each * len(example["input_ids"]) if len(each) == 1 else each
+            for each, example in zip(weights, examples, strict=True)
+        ]
+        batch["weights"] = pad_sequences(full, 0, dtype=torch.float32)
+    return batch
 
 
 def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
@@ -124,7 +212,7 @@ def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
     if not tokenizer.chat_template:
         raise ModelError(
             f"{tokenizer.name_or_path}: the tokenizer has no chat template, so turns cannot be written as "
-            "the model knows them; take an instruction-tuned base, or a model.tokenizer that has a template"
+            "the model knows them; take an instruction-tuned base, or give a template: model.chat_template"
         )
     if not tokenizer.is_fast:
         raise ModelError("chat needs a fast tokenizer (tokenizer.json): only that tells where a token lies")
@@ -136,62 +224,92 @@ def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
 
 
 def _render(
-    conversation: Conversation, tokenizer: PreTrainedTokenizerBase, marks: TurnMarks
-) -> tuple[str, list[tuple[int, int]]]:
-    return find_assistant_spans(conversation.messages, make_render(tokenizer, conversation.tools), marks)
+    conversation: Conversation, tokenizer: PreTrainedTokenizerBase, marks: TurnMarks, encoding: Encoding
+) -> Rendered:
+    render = make_render(tokenizer, conversation.tools)
+    text, spans = find_assistant_spans(conversation.messages, render, marks)
+    weights = [
+        conversation.weight * read_weight(turn.get("weight"), "weight")
+        for turn in conversation.messages
+        if turn["role"] == "assistant"
+    ]
+    if encoding.train_on == "last":
+        weights = [0.0] * (len(weights) - 1) + weights[-1:]
+    return Rendered(text, spans, weights, conversation.weight if encoding.train_on == "all" else 0.0)
 
 
-def _tokenize(
-    rendered: Sequence[tuple[str, list[tuple[int, int]]]], tokenizer: PreTrainedTokenizerBase
-) -> list[dict[str, list[int]]]:
+def _tokenize(rendered: Sequence[Rendered], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, list[Any]]]:
     if not rendered:
         return []
     encoded = tokenizer(
-        [text for text, _ in rendered],
+        [each.text for each in rendered],
         add_special_tokens=False,  # the template has written them
         return_offsets_mapping=True,
         return_attention_mask=False,
         verbose=False,
     )
     examples = []
-    for ids, offsets, (_, spans) in zip(
-        encoded["input_ids"], encoded["offset_mapping"], rendered, strict=True
-    ):
-        marked = mark_tokens([end for _, end in offsets], spans)
-        labels = [token if inside else IGNORED for token, inside in zip(ids, marked, strict=True)]
-        examples.append({"input_ids": ids, "labels": labels})
+    for ids, offsets, each in zip(encoded["input_ids"], encoded["offset_mapping"], rendered, strict=True):
+        places = place_tokens([end for _, end in offsets], each.spans)
+        weights = [each.other_weight if place is None else each.weights[place] for place in places]
+        labels = [token if weight else IGNORED for token, weight in zip(ids, weights, strict=True)]
+        different = {weight for weight in weights if weight}
+        examples.append(
+            {
+                "input_ids": ids,
+                "labels": labels,
+                "weights": weights if len(different) > 1 else list(different or {0.0}),
+            }
+        )
     return examples
 
 
 def _fit(
     index: int,
     conversation: Conversation,
-    example: dict[str, list[int]],
+    example: dict[str, list[Any]],
     tokenizer: PreTrainedTokenizerBase,
     marks: TurnMarks,
     encoding: Encoding,
     reject: Reject,
-) -> dict[str, list[int]] | None:
+) -> dict[str, list[Any]] | None:
     """Return an example that is not too long, or None when the row is left out."""
-    num_tokens, num_dropped = len(example["input_ids"]), 0
-    while encoding.too_long == "truncate" and len(example["input_ids"]) > encoding.max_tokens:
-        shorter = drop_first_exchange(conversation)
-        if shorter is None:
-            break
-        num_dropped += len(conversation.messages) - len(shorter.messages)
-        conversation = shorter
-        example = _tokenize([_render(conversation, tokenizer, marks)], tokenizer)[0]
+    num_tokens = len(example["input_ids"])
+    _, example, num_dropped = _shorten(conversation, tokenizer, marks, encoding, example)
     detail = f"{num_tokens} tokens, the limit is {encoding.max_tokens}"
     if len(example["input_ids"]) > encoding.max_tokens:
-        reject(
-            index,
-            "too_long:drop" if encoding.too_long == "truncate" else f"too_long:{encoding.too_long}",
-            detail,
-        )
+        rule = "too_long:drop" if encoding.too_long == "truncate" else f"too_long:{encoding.too_long}"
+        reject(index, rule, detail)
+        return None
+    if example["weights"] == [0.0]:
+        reject(index, "weight:drop", "every answer has the weight 0")
         return None
     if num_dropped:
         reject(index, "too_long:truncate", f"{detail}; the first {num_dropped} messages were left out")
     return example
+
+
+def _shorten(
+    conversation: Conversation,
+    tokenizer: PreTrainedTokenizerBase,
+    marks: TurnMarks,
+    encoding: Encoding,
+    example: dict[str, list[Any]] | None = None,
+) -> tuple[Conversation, dict[str, list[Any]], int]:
+    """Leave out early exchanges until the rest fits, where `too_long` is `truncate`.
+
+    Returns:
+        What is left of the conversation, its example, and the number of messages that were left out.
+    """
+    whole = conversation
+    example = example or _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
+    while encoding.too_long == "truncate" and len(example["input_ids"]) > encoding.max_tokens:
+        shorter = drop_first_exchange(conversation)
+        if shorter is None:
+            break
+        conversation = shorter
+        example = _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
+    return conversation, example, len(whole.messages) - len(conversation.messages)
 
 
 def drop_first_exchange(conversation: Conversation) -> Conversation | None:
@@ -200,4 +318,4 @@ def drop_first_exchange(conversation: Conversation) -> Conversation | None:
     users = [place for place, message in enumerate(messages) if message["role"] == "user"]
     if len(users) < 2:
         return None
-    return Conversation(messages[: users[0]] + messages[users[1] :], conversation.tools)
+    return replace(conversation, messages=messages[: users[0]] + messages[users[1] :])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,18 +31,22 @@ class Conversation:
 
     messages: list[dict[str, Any]]
     tools: list[Any] | None = None
+    weight: float = 1.0
+    """How much the loss on it counts, times the `weight` of each message."""
 
 
-def read_conversation(row: Mapping[str, Any], *, labelled: bool = True) -> Conversation:
+def read_conversation(row: Mapping[str, Any], *, labelled: bool = True, prefix: str = "") -> Conversation:
     """Recognise the shape of a row and turn it into messages.
 
     Known shapes: `messages` (role and content); ShareGPT's `conversations` (from and value); a prompt
     and an answer under the usual names (`prompt`/`answer`, `instruction`+`input`/`output`,
     `question`/`answer`, ...), with an optional `system` and `history`. `tools` may be a list or JSON text.
+    `weight`, of a row or of a message, says how much its loss counts.
 
     Args:
         row: the row, under the names that the task knows.
         labelled: whether an assistant's turn must be there; False for a prompt to be answered.
+        prefix: put before a prompt that stands in a column of its own.
 
     Raises:
         ValueError: with a text that says what is wrong with the row.
@@ -54,14 +59,28 @@ def read_conversation(row: Mapping[str, Any], *, labelled: bool = True) -> Conve
         turns = _number(row["conversations"], "conversations")
         messages = [_read_message(_rename_turn(turn), number) for number, turn in turns]
     else:
-        messages = _read_prompt_and_answer(row, labelled=labelled)
+        messages = _read_prompt_and_answer(row, labelled=labelled, prefix=prefix)
     if row.get("system") and messages and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": row["system"]})
     if not messages:
         raise ValueError("the conversation has no messages")
     if labelled and not any(message["role"] == "assistant" for message in messages):
         raise ValueError("no message has the role 'assistant', so there is nothing to learn from")
-    return Conversation(messages, _read_tools(row.get("tools")))
+    weight = read_weight(row.get("weight"), "column 'weight'")
+    return Conversation(messages, _read_tools(row.get("tools")), weight)
+
+
+def read_weight(value: Any, where: str) -> float:
+    """Read how much something counts; 1 where nothing is said.
+
+    Raises:
+        ValueError: it is no number, or below 0.
+    """
+    if value is None:
+        return 1.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError(f"{where} is {value!r}; expected a number from 0")
+    return float(value)
 
 
 def _number(messages: Any, column: str) -> list[tuple[int, Any]]:
@@ -81,7 +100,8 @@ def _rename_turn(turn: Any) -> Any:
     if not isinstance(turn, Mapping) or "from" not in turn:
         return turn
     role = str(turn["from"])
-    return {"role": SHAREGPT_ROLES.get(role, role), "content": turn.get("value")}
+    renamed = {"role": SHAREGPT_ROLES.get(role, role), "content": turn.get("value")}
+    return {**renamed, "weight": turn["weight"]} if "weight" in turn else renamed
 
 
 def _read_message(message: Any, number: int) -> dict[str, Any]:
@@ -96,6 +116,7 @@ def _read_message(message: Any, number: int) -> dict[str, Any]:
         raise ValueError(f"message {number} ({message['role']}): 'content' is {content!r}; expected text")
     read = {key: value for key, value in message.items() if value is not None}
     read.setdefault("content", "")
+    read_weight(message.get("weight"), f"message {number} ({message['role']}): 'weight'")
     if message["role"] == "assistant" and not (
         read["content"] or read.keys() & {"tool_calls", "reasoning_content"}
     ):
@@ -123,7 +144,7 @@ def _read_tool_call(call: Any, number: int) -> Any:
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-def _read_prompt_and_answer(row: Mapping[str, Any], *, labelled: bool) -> list[dict[str, Any]]:
+def _read_prompt_and_answer(row: Mapping[str, Any], *, labelled: bool, prefix: str) -> list[dict[str, Any]]:
     prompt_column = next((name for name in PROMPT_COLUMNS if row.get(name)), None)
     answer_column = next((name for name in ANSWER_COLUMNS if row.get(name)), None)
     if prompt_column is None or (labelled and answer_column is None):
@@ -140,7 +161,7 @@ def _read_prompt_and_answer(row: Mapping[str, Any], *, labelled: bool) -> list[d
         raise ValueError(f"column {prompt_column!r} is a {type(prompt).__name__}; expected text")
     if prompt_column == "instruction" and row.get("input"):
         prompt = f"{prompt}\n\n{row['input']}"
-    messages.append({"role": "user", "content": prompt})
+    messages.append({"role": "user", "content": prefix + prompt})
     if answer_column is not None and labelled:
         if not isinstance(row[answer_column], str):
             raise ValueError(

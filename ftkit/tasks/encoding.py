@@ -6,26 +6,33 @@ import difflib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Prepared, RowProblem, Rows, check_columns, prepare_examples, raise_row_problems
 from ftkit.errors import RecipeError
 from ftkit.models import fingerprint_tokenizer
 from ftkit.tasks.protocol import Encoding, Reject, Task
+from ftkit.tasks.segmenter import fingerprint_segmenter
 
 if TYPE_CHECKING:
     import datasets
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from ftkit.models import Checkpoint
-    from ftkit.recipe import DataSection
+    from ftkit.recipe import DataSection, TrainingSection
 
 logger = logging.getLogger(__name__)
 
 LONGEST_BY_DEFAULT = 1024
 """What `max_tokens: auto` means at most, in tokens; models that read 128,000 rarely train on them."""
 
+
+POSITIONS_AFTER_PADDING = frozenset(
+    ("camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta")
+    + ("roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")
+)
+"""Architectures that number positions from behind the padding token's id on, so that some are never used."""
 
 HELD_OUT = ("test", "validation")
 """The splits that the final scores may come from; the first one that there is."""
@@ -51,21 +58,36 @@ def choose_held_out(splits: Mapping[str, Split]) -> Split | None:
     return next((splits[name] for name in HELD_OUT if name in splits), None)
 
 
-def check_settings(name: str, task: Task, data: DataSection) -> None:
+def check_settings(name: str, task: Task, data: DataSection, training: TrainingSection | None = None) -> None:
     """Refuse what a task would ignore.
 
     Args:
         name: the task's name, for the message.
         task: the task.
         data: the recipe's section `data`.
+        training: the section `training`, where it is to be checked too.
 
     Raises:
         RecipeError: a setting that the task does not read, or a choice that it does not have.
     """
     # Compared with the default and not by what was written: a resolved recipe has every setting in it.
-    fields = type(data).model_fields
-    given = {f"data.{name}" for name in fields if getattr(data, name) != fields[name].default}
-    optional = {"data.label_names", "data.documents"}
+    sections = {"data": data, "training": training} if training else {"data": data}
+    given = {
+        f"{section}.{key}"
+        for section, settings in sections.items()
+        for key, field in type(settings).model_fields.items()
+        if getattr(settings, key) != field.default
+    }
+    optional = {
+        *("data.label_names", "data.documents", "data.stride", "data.label_all_tokens"),
+        *("data.mlm_probability", "data.whole_word_masking", "data.segmenter"),
+        *("data.source_prefix", "data.max_target_tokens", "data.objective", "data.train_on"),
+        *("data.problem_type", "data.label_separator", "training.class_weights"),
+    }
+    if hasattr(task, "PROBLEM_TYPE"):
+        if not hasattr(task, "choose_form"):
+            name = f"{name} ({task.PROBLEM_TYPE})"
+        optional.add("training.label_smoothing_factor")
     problems = [
         f"{setting}: the task {name} does not read this setting; take it out"
         for setting in sorted((given & optional) - task.READS)
@@ -97,10 +119,27 @@ def make_encoding(
             f"set it to {limit} or less, or auto"
         )
     longest = data.max_tokens if isinstance(data.max_tokens, int) else min(limit or 10**9, LONGEST_BY_DEFAULT)
+    stride = longest // 4 if data.stride == "auto" else data.stride
+    if stride >= longest:
+        raise RecipeError(
+            f"data.stride: is {stride}, but a window has at most {longest} tokens (data.max_tokens); "
+            "take a smaller stride"
+        )
     return Encoding(
         max_tokens=longest,
         too_long=task.TOO_LONG[0] if data.too_long == "auto" else data.too_long,
         documents=data.documents,
+        mlm_probability=data.mlm_probability,
+        whole_word_masking=data.whole_word_masking,
+        segmenter=data.segmenter,
+        segmenter_fingerprint=fingerprint_segmenter(data.segmenter) if data.segmenter else "",
+        stride=stride,
+        source_prefix=data.source_prefix,
+        max_target_tokens=data.max_target_tokens,
+        objective=data.objective,
+        train_on=data.train_on,
+        label_all_tokens=data.label_all_tokens,
+        label_separator=data.label_separator,
         labels=labels,
         label_names=_read_mapping(data),
     )
@@ -109,19 +148,30 @@ def make_encoding(
 def read_limit(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int | None:
     """Return the longest input in tokens that model and tokenizer admit; None where neither says."""
     text = config.get_text_config()
-    limits = [getattr(text, "max_position_embeddings", None), tokenizer.model_max_length]
+    positions = getattr(text, "max_position_embeddings", None)
+    if isinstance(positions, int) and config.model_type in POSITIONS_AFTER_PADDING:
+        positions -= (1 if config.model_type == "mpnet" else text.pad_token_id or 0) + 1
+    limits = [positions, tokenizer.model_max_length]
     # A tokenizer that does not know its length says so with a number of 31 digits.
     known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
     return min(known) if known else None
 
 
-def check_rows(rows: Mapping[str, Rows], task: Task, data: DataSection, labels: tuple[str, ...]) -> None:
+def check_splits(rows: Mapping[str, Rows], task: Task, data: DataSection, labels: tuple[str, ...]) -> None:
     """Check what can be checked of the rows before a model is loaded.
 
     Raises:
         DataError: rows that do not fit the task; names file and line.
     """
-    encoding = Encoding(0, "error", labels=labels, label_names=_read_mapping(data))
+    encoding = Encoding(
+        0,
+        "error",
+        objective=data.objective,
+        train_on=data.train_on,
+        label_separator=data.label_separator,
+        labels=labels,
+        label_names=_read_mapping(data),
+    )
     for some in rows.values():
         found = ((index, task.check_row(row, encoding)) for index, row in enumerate(some))
         raise_row_problems(some, [RowProblem(index, problem) for index, problem in found if problem])
@@ -171,6 +221,7 @@ def encode_rows(
     key = {
         "task": name,
         "version": task.VERSION,
+        "problem_type": getattr(task, "PROBLEM_TYPE", None),
         "rows": rows.fingerprint,
         "tokenizer": fingerprint_tokenizer(tokenizer),
         **asdict(encoding),
@@ -178,7 +229,12 @@ def encode_rows(
 
     def make(reject: Reject) -> Iterator[dict[str, Any]]:
         check_columns(
-            rows, [column for column in task.COLUMNS if encoding.labelled or column.kind != "label"]
+            rows,
+            [
+                column
+                for column in task.COLUMNS
+                if encoding.labelled or column.kind not in ("label", "labels")
+            ],
         )
         problems: list[RowProblem] = []
 
@@ -200,9 +256,32 @@ def encode_rows(
 
 RULES = {
     "too_long:truncate": "longer than data.max_tokens, cut",
+    "too_long:truncate_middle": "longer than data.max_tokens, cut in the middle",
+    "too_long:windows": "longer than data.max_tokens, read in windows",
+    "too_short:drop": "fewer than 2 tokens, left out",
+    "weight:drop": "every answer has the weight 0, left out",
+    "target_too_long:truncate": "target longer than data.max_target_tokens, cut",
+    "target_too_long:drop": "target longer than data.max_target_tokens, left out",
     "too_long:drop": "longer than data.max_tokens, left out",
     "too_long:split": "longer than data.max_tokens, split into several examples",
+    "masking:nothing": "blocks in which there is nothing to hide, left out",
+    "span:widened": "an entity begins or ends inside a word, widened to whole words",
+    "answer:in_no_window": "answer longer than what two windows share, not learned from",
+    "question:truncate": "question longer than half of data.max_tokens, cut",
+    "word:truncate": "a word alone is longer than data.max_tokens, cut",
 }
+
+
+def check_rows(rows: Rows, task: Task, encoding: Encoding) -> None:
+    """Check rows that a task is to answer, without their answers.
+
+    Raises:
+        DataError: rows that lack a column or do not fit the task; names file and line.
+    """
+    check_columns(rows, [column for column in task.COLUMNS if column.kind not in ("label", "labels")])
+    unlabelled = replace(encoding, labelled=False)
+    problems = ((index, task.check_row(row, unlabelled)) for index, row in enumerate(rows))
+    raise_row_problems(rows, [RowProblem(index, problem) for index, problem in problems if problem])
 
 
 def _check_rows(

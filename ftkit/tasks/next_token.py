@@ -1,4 +1,4 @@
-"""What causal-lm and chat share: batch, loss, records and scores of next-token prediction."""
+"""What causal-lm, chat and seq2seq share: batch, loss, records and scores of next-token prediction."""
 
 from __future__ import annotations
 
@@ -29,27 +29,49 @@ def collate(
     return batch
 
 
-def count_items(batch: Mapping[str, torch.Tensor]) -> int:
-    """Count the supervised tokens; the first token of a row has no prediction and never counts."""
-    return int((batch["labels"][:, 1:] != IGNORED).sum())
+def count_items(batch: Mapping[str, torch.Tensor]) -> float:
+    """Count the supervised tokens, or sum their weights; the first of a row has no prediction.
+
+    The loss is divided by this, so that a weight of 2 does what writing the turn twice would do.
+    """
+    supervised = batch["labels"][:, 1:] != IGNORED
+    if "weights" in batch:
+        return float(batch["weights"][:, 1:][supervised].double().sum())
+    return int(supervised.sum())
 
 
 def compute_loss(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
-    """Return the cross-entropy summed over the supervised tokens, in nats, a scalar."""
+    """Return the cross-entropy summed over the supervised tokens, each times its weight, in nats."""
     logits, targets, _ = _predict_supervised(model, batch)
-    return _cross_entropy(logits, targets, label_smoothing=options.label_smoothing, reduction="sum")
+    if "weights" not in batch:
+        return measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="sum")
+    losses = measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="none")
+    return (losses * batch["weights"][:, 1:][batch["labels"][:, 1:] != IGNORED]).sum()
 
 
 def predict(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return each example's loss, summed over its supervised tokens, and their number."""
+    return make_records(batch, *_predict_supervised(model, batch))
+
+
+def make_records(
+    batch: Mapping[str, torch.Tensor], logits: torch.Tensor, targets: torch.Tensor, owners: torch.Tensor
+) -> list[dict[str, Any]]:
+    """Sum the loss of each example.
+
+    Args:
+        batch: has the rows.
+        logits: of the supervised tokens, shape (items, vocabulary).
+        targets: what stands there, shape (items,).
+        owners: the example of each, shape (items,).
+    """
     import torch
 
-    logits, targets, owners = _predict_supervised(model, batch)
-    losses = _cross_entropy(logits, targets, reduction="none").double()
+    losses = measure_loss(logits, targets, reduction="none").double()
     size = len(batch["row"])
     sums = torch.zeros(size, dtype=torch.double, device=losses.device).index_add_(0, owners, losses)
     counts = torch.bincount(owners, minlength=size)
@@ -62,8 +84,10 @@ def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, 
     return records
 
 
-def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[float], Sequence[int]]:
-    """Return the summed losses in nats and their numbers of tokens."""
+def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return the summed losses in nats and their numbers of tokens, or the texts and what they should be."""
+    if kind == "texts":
+        return [record["text"] for record in records], [record["reference"] for record in records]
     return [record["loss"] for record in records], [record["num_tokens"] for record in records]
 
 
@@ -98,7 +122,7 @@ def _predict_supervised(
     return logits, targets, supervised.nonzero()[:, 0]
 
 
-def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:
+def measure_loss(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:
     """Compute in float32 whatever the model's precision."""
     import torch
 

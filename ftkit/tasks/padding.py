@@ -13,24 +13,36 @@ IGNORED = -100
 """The label of a position that carries no loss, as torch.nn.functional.cross_entropy has it."""
 
 
-def pad_sequences(sequences: Sequence[Sequence[int]], value: int, *, side: str = "right") -> torch.Tensor:
+NO_INPUTS = frozenset({"labels", "row", "weights"})
+"""What of a batch only the loss and the records need."""
+
+
+def pad_sequences(
+    sequences: Sequence[Sequence[float]],
+    value: float,
+    *,
+    side: str = "right",
+    dtype: torch.dtype | None = None,
+) -> torch.Tensor:
     """Stack sequences of different length.
 
     Args:
-        sequences: token ids or labels, each of shape (tokens,).
+        sequences: token ids, labels or weights, each of shape (tokens,).
         value: what fills the gaps.
-        side: the side of the filling, `right` or `left` (for generation).
+        side: the side of the filling, `right` or `left`.
+        dtype: of the result; None for integers.
 
     Returns:
-        Integers of shape (sequences, longest).
+        Shape (sequences, longest).
     """
     import torch
 
     width = max(len(sequence) for sequence in sequences)
-    rectangle = torch.full((len(sequences), width), value, dtype=torch.long)
+    dtype = dtype or torch.long
+    rectangle = torch.full((len(sequences), width), value, dtype=dtype)
     for index, sequence in enumerate(sequences):
         place = slice(0, len(sequence)) if side == "right" else slice(width - len(sequence), width)
-        rectangle[index, place] = torch.as_tensor(sequence, dtype=torch.long)
+        rectangle[index, place] = torch.as_tensor(sequence, dtype=dtype)
     return rectangle
 
 
@@ -55,4 +67,4 @@ def pad_inputs(
 
 def select_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Leave out what only the loss and the records need."""
-    return {name: tensor for name, tensor in batch.items() if name not in {"labels", "row"}}
+    return {name: tensor for name, tensor in batch.items() if name not in NO_INPUTS}

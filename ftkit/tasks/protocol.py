@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from ftkit.recipe import DataSection
+
 Row = Mapping[str, Any]
 Reject = Callable[[int, str, str], None]
 """Called with (row index, rule, detail) for every row that is changed or left out.
@@ -30,6 +32,28 @@ class Encoding:
     """What happens to a longer one: one of the task's `TOO_LONG`."""
     documents: str = "concatenate"
     """Whether language-model documents are joined into blocks or kept whole."""
+    mlm_probability: float = 0.15
+    """Share of the tokens that a masked language model has to fill in."""
+    whole_word_masking: bool = True
+    """Whether the tokens of a word are hidden together."""
+    segmenter: str | None = None
+    """What cuts text without spaces into words, `module:function`; None for single characters."""
+    segmenter_fingerprint: str = ""
+    """Changes with the segmenter's code, so that no cache is stale."""
+    stride: int = 0
+    """How far neighbouring windows of one row overlap, in tokens."""
+    label_all_tokens: bool = False
+    """Whether all tokens of a word carry its tag, or the first one alone."""
+    source_prefix: str = ""
+    """What is put before each source or prompt."""
+    max_target_tokens: int = 128
+    """Longest target of an encoder-decoder, in tokens."""
+    objective: str = "text-to-text"
+    """What an encoder-decoder learns: the row's target, or to fill in spans of its source."""
+    train_on: str = "assistant"
+    """Whose tokens of a conversation carry the loss."""
+    label_separator: str | None = None
+    """What stands between the labels of a row where they are one text."""
     labels: tuple[str, ...] = ()
     """Label names in the order of their ids; empty for tasks without labels."""
     label_names: Mapping[str, str] | None = None
@@ -44,6 +68,8 @@ class LossOptions:
 
     label_smoothing: float = 0.0
     """Share of each label that is spread over all labels."""
+    class_weights: tuple[float, ...] = ()
+    """How much each label weighs; empty where all weigh the same."""
 
 
 class Task(Protocol):
@@ -77,9 +103,30 @@ class Task(Protocol):
         """Say what is wrong with a row, or return None."""
 
     def read_labels(
-        self, rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None
+        self, rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None, **options: Any
     ) -> dict[str, int]:
-        """Return label names in the order of their ids, each with its number of rows; empty if none."""
+        """Return label names in the order of their ids, each with its number of rows; empty if none.
+
+        Only a task that reads `data.label_separator` gets it, as `separator`.
+        """
+
+    def choose_form(self, data: DataSection, rows: Iterable[Row]) -> Task | None:
+        """Return the module for rows of this kind where a task has several; a module may do without.
+
+        Such modules name their `PROBLEM_TYPE`, by which `get_form(problem_type)` finds them again.
+        """
+
+    def get_form(self, problem_type: str) -> Task | None:
+        """Return the module of a problem type, or None for this one; a module may do without."""
+
+    def find_threshold(self, records: Sequence[Mapping[str, Any]]) -> float:
+        """Find on validation records from where on to say yes; a module may do without.
+
+        The records of other rows have it as `threshold` then.
+        """
+
+    def suit_metrics(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return the default metrics for these labels; a module may do without, and `METRICS` counts."""
 
     def encode(
         self,
@@ -103,8 +150,8 @@ class Task(Protocol):
         run's seed and the epoch, so that a continued run draws the same; in evaluation always the same.
         """
 
-    def count_items(self, batch: Mapping[str, torch.Tensor]) -> int:
-        """Count what the loss is a mean over: supervised tokens or rows."""
+    def count_items(self, batch: Mapping[str, torch.Tensor]) -> float:
+        """Count what the loss is a mean over: supervised tokens or rows, or the sum of their weights."""
 
     def compute_loss(
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
@@ -130,8 +177,19 @@ class Task(Protocol):
     def present(self, prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
         """Turn a record into what a user reads in predictions.jsonl."""
 
-    def make_prompt(self, row: Row, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-        """Return the token ids that generation continues; only where `GENERATES`."""
+    def decode(self, prediction: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """Write token ids in a user's prediction as text; a module may do without."""
+
+    def make_prompt(self, row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[int]:
+        """Return the token ids that generation continues or the encoder reads; where `GENERATES`."""
+
+    def split_answer(
+        self, row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding
+    ) -> tuple[Row, str]:
+        """Return the row without its answer, and the answer; only where "texts" are scored."""
+
+    def prepare_model(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Fit a loaded base to the task, in place; a module may do without."""
 
     def predict_trivially(
         self, predictions: Sequence[Mapping[str, Any]], label_counts: Sequence[int]

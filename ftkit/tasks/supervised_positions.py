@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -29,16 +31,41 @@ def head_at(model: torch.nn.Module, positions: torch.Tensor) -> Iterator[None]:
     def select(_: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return (inputs[0][positions], *inputs[1:])
 
-    handle = find_head(model).register_forward_pre_hook(select)
+    head = find_head(model)
+    if head is None:
+        raise ModelError("the model has no output embedding, so it is no language model; take another base")
+    handle = head.register_forward_pre_hook(select)
     try:
         yield
     finally:
         handle.remove()
 
 
-def find_head(model: Any) -> torch.nn.Module:
-    """Return the output embedding under whatever wraps the model."""
+def compute_logits(
+    model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], positions: torch.Tensor
+) -> torch.Tensor:
+    """Run a language model and return its logits at some positions, shape (positions, vocabulary).
+
+    All logits are computed where the architecture has no head of its own to be told.
+
+    Args:
+        model: also under an adapter or a wrapper of torch's.
+        inputs: what it reads.
+        positions: booleans of shape (examples, tokens).
+    """
+    with head_at(model, positions) if find_head(model) is not None else nullcontext():
+        logits: torch.Tensor = model(**inputs, use_cache=False).logits
+    return logits if logits.dim() == 2 else logits[positions]
+
+
+def find_head(model: Any) -> torch.nn.Module | None:
+    """Return the output embedding under whatever wraps the model; None where it has none."""
+    head: torch.nn.Module | None = find_model(model).get_output_embeddings()
+    return head
+
+
+def find_model(model: Any) -> Any:
+    """Return the model under wrappers of torch's; an adapter stays around it."""
     while not hasattr(model, "get_output_embeddings"):
         model = model.module
-    head: torch.nn.Module = model.get_output_embeddings()
-    return head
+    return model

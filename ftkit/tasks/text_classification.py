@@ -1,46 +1,92 @@
-"""Text classification: one label for a text."""
+"""Text classification: one label for a text, or for two together.
+
+Several labels for a text are `ftkit.tasks.multi_label`, a number is `ftkit.tasks.regression`: the same
+task in a recipe, chosen by `data.problem_type` or by what the rows have for labels.
+"""
 
 from __future__ import annotations
 
-import difflib
+import importlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.data import Column
-from ftkit.errors import DataError
-from ftkit.tasks.batching import in_batches
-from ftkit.tasks.padding import IGNORED, pad_inputs, select_inputs
-from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
+from ftkit.errors import RecipeError
+from ftkit.tasks.label_names import choose_problem_type, find_unknown, order_labels, read_label
+from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row, Task
+from ftkit.tasks.text_encoding import (
+    SHORTENINGS,
+    TEXT_COLUMNS,
+    collate_texts,
+    compute_logits,
+    count_weights,
+    encode_texts,
+    pool_windows,
+)
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-VERSION = 1
-SUMMARY = "give a text one label"
+    from ftkit.recipe import DataSection
+
+logger = logging.getLogger(__name__)
+
+VERSION = 2
+SUMMARY = "give a text, or a pair of texts, one label, several labels or a number"
 COLUMNS = (
-    Column("text", "text", required=True, meaning="what is classified"),
-    Column("label", "label", required=True, meaning="its label, a word or a whole number"),
+    *TEXT_COLUMNS,
+    Column("label", "labels", required=True, meaning="a word or a whole number; a list of them; a number"),
 )
-READS = frozenset({"data.label_names"})
+READS = frozenset(
+    {
+        *("data.label_names", "data.problem_type", "data.label_separator", "data.stride"),
+        *("training.class_weights", "training.label_smoothing_factor"),
+    }
+)
 MODEL_CLASS = "AutoModelForSequenceClassification"
 ADAPTER_TYPE = "SEQ_CLS"
 METRIC_KINDS = ("labels", "losses")
 METRICS = ("macro_f1", "accuracy", "loss")
-TOO_LONG = ("truncate", "drop", "error")
+TOO_LONG = SHORTENINGS
 GENERATES = False
+PROBLEM_TYPE = "single_label"
+FORMS = {"multi_label": "ftkit.tasks.multi_label", "regression": "ftkit.tasks.regression"}
+"""Other problem types, and the modules that solve them."""
 
 
-def read_label(value: Any) -> str | None:
-    """Return the name of a label as written in a row: words as they are, whole numbers as digits."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, str):
-        return value.strip() or None
-    return str(value) if isinstance(value, int) else None
+def choose_form(data: DataSection, rows: Iterable[Row]) -> Task | None:
+    """Return the module for the labels that the rows have; None for this one.
+
+    Raises:
+        RecipeError: the recipe separates labels where there is one for each row.
+    """
+    if data.stride != "auto" and data.too_long != "windows":
+        logger.warning("data.stride: not used; only data.too_long: windows reads it")
+    found: str = data.problem_type
+    if data.label_separator and found == "single_label":
+        raise RecipeError(
+            "data.label_separator: separates several labels, and data.problem_type is single_label; "
+            "take one of the two out"
+        )
+    if found == "auto":
+        found = choose_problem_type(rows, data.label_separator)
+        if found != PROBLEM_TYPE:
+            logger.info("data.problem_type: auto is %s, by the labels of the rows", found)
+    return get_form(found)
+
+
+def get_form(problem_type: str) -> Task | None:
+    """Return the module of a problem type; None for this one."""
+    name = FORMS.get(problem_type)
+    return None if name is None else cast(Task, importlib.import_module(name))
+
+
+def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Say in the configuration what the head's numbers mean."""
+    model.config.problem_type = "single_label_classification"
 
 
 def check_row(row: Row, encoding: Encoding) -> str | None:
@@ -50,44 +96,13 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     name = read_label(row.get("label"))
     if name is None:
         return f"column 'label' is {row.get('label')!r}; a label is a word or a whole number"
-    name = (encoding.label_names or {}).get(name, name)
-    if encoding.labels and name not in encoding.labels:
-        known = ", ".join(repr(label) for label in encoding.labels[:10])
-        known += f" and {len(encoding.labels) - 10} more" if len(encoding.labels) > 10 else ""
-        near = difflib.get_close_matches(name.lower(), encoding.labels, 1) or encoding.labels[:1]
-        fix = f"data.label_names: {{{name}: {near[0]}}}"
-        return f"column 'label' is {name!r}; the labels are {known}; to map it: {fix}"
-    return None
+    return find_unknown((encoding.label_names or {}).get(name, name), encoding.labels)
 
 
 def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return label names in the order of their ids, each with its number of rows.
-
-    The order is the recipe's list where it gives one; otherwise whole numbers by value and words by
-    their text, so that it does not depend on the order of the rows.
-
-    Raises:
-        DataError: fewer than two classes.
-    """
-    mapping = label_names if isinstance(label_names, Mapping) else {}
+    """Return label names in the order of their ids, each with its number of rows; see `order_labels`."""
     found = Counter(name for row in rows if (name := read_label(row.get("label"))) is not None)
-    counts: Counter[str] = Counter()
-    for name, number in found.items():
-        counts[mapping.get(name, name)] += number
-    if label_names and not isinstance(label_names, Mapping):
-        names = [str(name) for name in label_names]
-    elif all(name.lstrip("-").isdigit() for name in counts):
-        names = sorted(counts, key=int)
-    else:
-        names = sorted(counts)
-    if len(names) < 2:
-        where = "data.label_names" if isinstance(label_names, Sequence) and label_names else "data.train"
-        raise DataError(
-            f"{where}: a classifier needs two classes or more; found {len(names)}: "
-            f"{', '.join(repr(name) for name in names) or 'none'}; add rows of another class, or check "
-            "data.columns.label"
-        )
-    return {name: counts[name] for name in names}
+    return order_labels(found, label_names)
 
 
 def encode(
@@ -96,24 +111,14 @@ def encode(
     encoding: Encoding,
     reject: Reject,
 ) -> Iterator[dict[str, Any]]:
-    """Turn texts into token ids with the label's id; what is longer than `max_tokens` is cut on the right."""
+    """Turn texts into token ids with the label's id."""
     numbers = {name: number for number, name in enumerate(encoding.labels)}
-    for batch in in_batches(rows):
-        texts = [row["text"] for _, row in batch]
-        encoded = tokenizer(texts, return_attention_mask=False, verbose=False)
-        for (index, row), ids in zip(batch, encoded["input_ids"], strict=True):
-            example = {"row": index, "input_ids": ids}
-            if len(ids) > encoding.max_tokens:
-                detail = f"{len(ids)} tokens, the limit is {encoding.max_tokens}"
-                reject(index, f"too_long:{encoding.too_long}", detail)
-                if encoding.too_long != "truncate":
-                    continue
-                cut = tokenizer(row["text"], truncation=True, max_length=encoding.max_tokens)
-                example["input_ids"] = cut["input_ids"]
-            if encoding.labelled:
-                name = read_label(row["label"]) or ""
-                example["labels"] = numbers[(encoding.label_names or {}).get(name, name)]
-            yield example
+
+    def read_target(row: Row) -> int:
+        name = read_label(row["label"]) or ""
+        return numbers[(encoding.label_names or {}).get(name, name)]
+
+    return encode_texts(rows, tokenizer, encoding, reject, read_target)
 
 
 def collate(
@@ -122,55 +127,60 @@ def collate(
     encoding: Encoding,
     seed: tuple[int, ...],
 ) -> dict[str, torch.Tensor]:
-    """Pad texts into one batch: inputs of shape (rows, tokens), labels (rows,) where there are any."""
-    import torch
-
-    batch = pad_inputs(examples, tokenizer)
-    batch["row"] = torch.tensor([example["row"] for example in examples])
-    if "labels" in examples[0]:
-        batch["labels"] = torch.tensor([example["labels"] for example in examples])
-    return batch
+    """Pad texts into one batch: inputs of shape (texts, tokens), labels (texts,) where there are any."""
+    return collate_texts(examples, tokenizer, "long")
 
 
-def count_items(batch: Mapping[str, torch.Tensor]) -> int:
-    """Count the rows: the loss is a mean over rows."""
-    return int((batch["labels"] != IGNORED).sum())
+count_items = count_weights
 
 
 def compute_loss(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
-    """Return the cross-entropy summed over the rows, in nats, a scalar."""
+    """Return the cross-entropy summed over the rows, in nats, a scalar.
+
+    With class weights, each row counts by the weight of its label; `balanced` ones are 1 on average.
+    """
     import torch
 
-    logits = model(**select_inputs(batch)).logits.float()
-    return torch.nn.functional.cross_entropy(
-        logits, batch["labels"], reduction="sum", label_smoothing=options.label_smoothing
+    logits = compute_logits(model, batch).float()
+    weights = torch.tensor(options.class_weights, device=logits.device) if options.class_weights else None
+    losses = torch.nn.functional.cross_entropy(
+        logits, batch["labels"], weight=weights, reduction="none", label_smoothing=options.label_smoothing
     )
+    return (losses * batch["weights"].to(losses)).sum()
 
 
 def predict(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return the probabilities of each row and, where the label is known, label and loss in nats."""
-    logs = model(**select_inputs(batch)).logits.double().log_softmax(-1)
-    records = [
-        {
-            "row": row,
-            "prediction": max(range(len(row_logs)), key=row_logs.__getitem__),
-            "log_probabilities": row_logs,
-        }
-        for row, row_logs in zip(batch["row"].tolist(), logs.tolist(), strict=True)
+    """Return the probabilities of each text and, where the label is known, label and loss in nats."""
+    logs = compute_logits(model, batch).double().log_softmax(-1).tolist()
+    labels = batch["labels"].tolist() if "labels" in batch else [None] * len(logs)
+    return [
+        _make_record(row, row_logs, label)
+        for row, row_logs, label in zip(batch["row"].tolist(), logs, labels, strict=True)
     ]
-    if "labels" in batch:
-        for record, label in zip(records, batch["labels"].tolist(), strict=True):
-            record |= {"label": label, "loss": -record["log_probabilities"][label]}
-    return records
+
+
+def _make_record(row: int, logs: list[float], label: int | None) -> dict[str, Any]:
+    best = max(range(len(logs)), key=logs.__getitem__)
+    record = {"row": row, "prediction": best, "log_probabilities": logs}
+    return record if label is None else {**record, "label": label, "loss": -logs[label]}
 
 
 def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the records as they are: a row is one example."""
-    return records
+    """Make one record of the windows of each row: the mean of their log-probabilities, made to add up."""
+    from math import exp, log
+
+    if len({record["row"] for record in records}) == len(records):
+        return records
+    merged = []
+    for record, means in pool_windows(records, "log_probabilities"):
+        highest = max(means)
+        total = highest + log(sum(exp(mean - highest) for mean in means))
+        merged.append(_make_record(record["row"], [mean - total for mean in means], record.get("label")))
+    return merged
 
 
 def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[float], Sequence[int]]:

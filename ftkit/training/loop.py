@@ -55,6 +55,7 @@ def train(
     folder: RunFolder,
     validate: Callable[[], dict[str, float]] | None,
     best_metric: tuple[str, bool],
+    class_weights: tuple[float, ...] = (),
 ) -> TrainingResult:
     """Train a model in place; a checkpoint in the run folder is continued.
 
@@ -68,6 +69,7 @@ def train(
         validate: scores the model on the validation rows; None where there are none.
         best_metric: the metric that chooses the best checkpoint, and whether greater is better; unused
             without `validate`.
+        class_weights: how much each label weighs in the loss; empty where all weigh the same.
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
@@ -111,7 +113,7 @@ def train(
         encoding=split.encoding,
         sampler=sampler,
         limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
-        loss_options=LossOptions(label_smoothing=training.label_smoothing_factor),
+        loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         validate=validate,
     )
@@ -157,6 +159,8 @@ def read_lengths(examples: datasets.Dataset) -> list[int]:
 
     if len(examples) == 0:
         raise DataError("data.train: no examples are left to train on")
+    if "num_tokens" in examples.column_names:  # where the input is not all that the model computes
+        return list(examples["num_tokens"])
     column = examples.with_format("arrow")["input_ids"]
     chunks = column.chunks if hasattr(column, "chunks") else [column[:]]
     return [length for chunk in chunks for length in pc.list_value_length(chunk).to_pylist()]

@@ -6,8 +6,9 @@ Everything here is a pure function of lengths, seed and epoch: the optimiser see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,11 @@ def _fits(num_examples: int, longest: int, limit: MicroBatchLimit) -> bool:
     if limit.num_tokens is not None:
         return num_examples * longest <= limit.num_tokens
     return num_examples <= (limit.num_examples or 1)
+
+
+def count_tokens(example: Mapping[str, Any]) -> int:
+    """Return how many tokens the model computes for an example: `num_tokens` where it says so itself."""
+    return int(example["num_tokens"]) if "num_tokens" in example else len(example["input_ids"])
 
 
 class StepSampler:

@@ -12,7 +12,7 @@ from transformers import Trainer
 
 from ftkit.tasks.padding import IGNORED
 from ftkit.training.memory import is_out_of_memory, make_memory_error
-from ftkit.training.steps import MicroBatchLimit, StepSampler, split_step
+from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 
 if TYPE_CHECKING:
     import datasets
@@ -76,7 +76,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self._set_optimizer_mode("train")
         micro_batches: Sequence[MicroBatch] = inputs
         num_items = sum(self.task.count_items(batch) for batch in micro_batches)
-        scale = self.args.world_size / max(1, self._sum_over_processes(num_items))
+        scale = self.args.world_size / (self._sum_over_processes(num_items) or 1)
         total = torch.zeros((), device=self.args.device)
         for position, batch in enumerate(micro_batches):
             is_last = position == len(micro_batches) - 1
@@ -102,7 +102,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         return sum(int(super(StepTrainer, self).floating_point_ops(batch)) for batch in inputs)
 
     def _collate_step(self, examples: Sequence[Mapping[str, Any]]) -> list[MicroBatch]:
-        groups = split_step([len(example["input_ids"]) for example in examples], self.limit)
+        groups = split_step([count_tokens(example) for example in examples], self.limit)
         chosen = ([examples[place] for place in group] for group in groups)
         seed = (self.sampler.seed, self.sampler.epoch)
         return [self.task.collate(group, self.processing_class, self.encoding, seed) for group in chosen]
@@ -122,17 +122,17 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            num_examples, num_tokens = batch["input_ids"].shape
+            num_examples, num_tokens = batch["input_ids"].flatten(0, -2).shape  # choices are a dimension more
             raise make_memory_error(
                 num_examples, num_tokens, checkpointing=bool(self.args.gradient_checkpointing)
             ) from error
         return loss.detach()
 
-    def _sum_over_processes(self, number: int) -> int:
+    def _sum_over_processes(self, number: float) -> float:
         if self.args.world_size == 1:
             return number
-        numbers = self.accelerator.gather(torch.tensor([number], device=self.args.device))
-        return int(numbers.sum())
+        numbers = self.accelerator.gather(torch.tensor([float(number)], device=self.args.device))
+        return float(numbers.sum())
 
     def _set_optimizer_mode(self, mode: str) -> None:
         """Switch the schedule-free optimisers, which keep two sets of weights."""
@@ -163,4 +163,9 @@ class StepExamples(torch.utils.data.Dataset):  # type: ignore[misc]
 
 def _mute(example: dict[str, Any]) -> dict[str, Any]:
     labels = example["labels"]
-    return {**example, "labels": [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED}
+    weightless = {"weight": 0.0} if "weight" in example else {}
+    return {
+        **example,
+        **weightless,
+        "labels": [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED,
+    }

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ftkit.recipe import TASKS
+
 
 def explain(refusal, text, key):
     """Give the one message about a key, without the place and the key."""
@@ -81,7 +83,7 @@ def test_an_unknown_optimiser_with_nothing_near_lists_them_all(refusal):
         ("Chat", "did you mean chat?"),
         ("sft", "did you mean chat?"),
         ("clm", "did you mean causal-lm?"),
-        ("blah", "ftkit has text-classification, causal-lm, chat; a module of yours: my_lab.my_task"),
+        ("blah", f"ftkit has {', '.join(TASKS)}; a module of yours: my_lab.my_task"),
     ],
 )
 def test_an_unknown_task_names_the_nearest_or_all(refusal, name, advice):

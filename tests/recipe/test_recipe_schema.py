@@ -108,7 +108,9 @@ def test_a_recipe_that_extends_another_can_lack_anything():
 def test_every_setting_is_described_in_one_line():
     schema = make_json_schema()
     settings = [
-        each for name in SECTIONS for each in schema["$defs"][f"{name.title()}Section"]["properties"].values()
+        each
+        for name in SECTIONS
+        for each in schema["$defs"][f"{name.split('.')[-1].title()}Section"]["properties"].values()
     ]
     settings += schema["properties"].values()
     assert all(each["description"] and "\n" not in each["description"] for each in settings)
@@ -123,10 +125,12 @@ def test_every_example_of_the_schema_is_accepted():
 
 
 def test_every_default_of_the_schema_is_accepted():
-    for section in make_json_schema()["$defs"].values():
+    definitions = make_json_schema()["$defs"]
+    for section in definitions.values():
         for key, each in section["properties"].items():
             if "default" in each:
-                assert jsonschema.Draft202012Validator(each).is_valid(each["default"]), key
+                whole = {**each, "$defs": definitions}
+                assert jsonschema.Draft202012Validator(whole).is_valid(each["default"]), key
 
 
 def test_names_and_bounds_are_in_the_schema():

@@ -26,6 +26,12 @@ DEFAULTS = {
     "data.max_tokens": "auto",
     "data.too_long": "auto",
     "data.documents": "concatenate",
+    "data.stride": "auto",
+    "data.label_all_tokens": False,
+    "data.source_prefix": "",
+    "data.max_target_tokens": 128,
+    "data.objective": "text-to-text",
+    "data.train_on": "assistant",
     "adapter.method": "lora",
     "adapter.rank": 16,
     "adapter.alpha": None,
@@ -58,6 +64,10 @@ DEFAULTS = {
     "evaluation.greater_is_better": None,
     "evaluation.every": "epoch",
     "evaluation.baseline": True,
+    "evaluation.generation.max_new_tokens": 128,
+    "evaluation.generation.num_beams": 1,
+    "evaluation.generation.length_penalty": 1.0,
+    "evaluation.generation.no_repeat_ngram_size": 0,
     "output_dir": None,
 }
 

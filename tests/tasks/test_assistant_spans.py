@@ -2,7 +2,7 @@ import chat_templates
 import pytest
 from chat_templates import make_byte_tokenizer
 
-from ftkit.tasks.assistant_spans import find_assistant_spans, find_marks, make_render, mark_tokens
+from ftkit.tasks.assistant_spans import find_assistant_spans, find_marks, make_render, place_tokens
 
 TWO_TURNS = [
     {"role": "user", "content": "What is 2+2?"},
@@ -78,8 +78,8 @@ def test_two_answers_in_a_row_are_two_spans():
 
 
 def test_tokens_are_marked_by_where_they_end():
-    assert mark_tokens([2, 4, 6, 8, 10], [(2, 4), (6, 10)]) == [False, True, False, True, True]
+    assert place_tokens([2, 4, 6, 8, 10], [(2, 4), (6, 10)]) == [None, 0, None, 1, 1]
 
 
 def test_no_spans_mark_no_tokens():
-    assert mark_tokens([1, 2], []) == [False, False]
+    assert place_tokens([1, 2], []) == [None, None]

@@ -58,4 +58,6 @@ def test_a_long_document_is_treated_as_the_recipe_says_and_reported(too_long, le
 
 
 def test_a_prompt_has_no_end_token():
-    assert TOKENIZER.decode(causal_lm.make_prompt({"text": "春眠"}, TOKENIZER)) == "春眠"
+    assert (
+        TOKENIZER.decode(causal_lm.make_prompt({"text": "春眠"}, TOKENIZER, Encoding(9, "split"))) == "春眠"
+    )

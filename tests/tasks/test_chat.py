@@ -54,7 +54,7 @@ def test_the_tokens_are_those_that_the_template_gives_at_inference():
 def test_the_prompt_is_what_stands_before_the_answer_in_training():
     tokenizer = make_byte_tokenizer()
     (example,), _ = encode([ROW], tokenizer)
-    prompt = chat.make_prompt(ROW, tokenizer)
+    prompt = chat.make_prompt(ROW, tokenizer, Encoding(1000, "truncate"))
     assert example["input_ids"][: len(prompt)] == prompt
     assert example["labels"][len(prompt)] != -100
 

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -80,6 +81,7 @@ class Fixed(torch.nn.Module):
     def __init__(self, logits):
         super().__init__()
         self.logits = torch.tensor(logits)
+        self.config = SimpleNamespace(type_vocab_size=2)
 
     def forward(self, **_):
         return self
@@ -90,6 +92,7 @@ def make_batch():
         "input_ids": torch.ones(2, 3, dtype=torch.long),
         "labels": torch.tensor([0, 1]),
         "row": torch.tensor([7, 8]),
+        "weights": torch.ones(2),
     }
 
 
