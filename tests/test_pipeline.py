@@ -333,16 +333,18 @@ def test_a_task_module_that_lacks_a_function_is_refused(mails, tiny_bert, monkey
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_run_of_one(mails, tiny_bert):
+def test_two_processes_make_the_run_of_one(chats, tiny_llama):
     import subprocess
     import sys
 
-    recipe = spam_recipe(mails, tiny_bert)
-    one = ftkit.finetune(recipe)
+    # A model without dropout: each process draws its own.
+    recipe = chat_recipe(chats, tiny_llama, adapter="none")
+    on_cpu = ["training.learning_rate=1e-3", "training.arguments={use_cpu: true}"]
+    one = ftkit.finetune(ftkit.load_recipe(recipe, on_cpu))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29737"]
-    output = f"output_dir={mails / 'two'}"
-    subprocess.run([*command, "-m", "ftkit", "finetune", recipe, output], check=True, timeout=300)
-    two = ftkit.open_run(mails / "two")
+    output = f"output_dir={chats / 'two'}"
+    subprocess.run([*command, "-m", "ftkit", "finetune", recipe, output, *on_cpu], check=True, timeout=300)
+    two = ftkit.open_run(chats / "two")
     for who, scores in one.report["scores"].items():
         # float32: sums in another order
         assert two.report["scores"][who] == pytest.approx(scores, rel=1e-3), who
