@@ -97,7 +97,7 @@ def finetune(
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data, recipe.training)
     check_training(recipe.training, recipe.evaluation)
-    check_names(recipe.evaluation)
+    check_names(task, recipe.evaluation)
     rows = load_splits(recipe.data, seed=recipe.training.seed)
     for some in rows.values():
         check_columns(some, task.COLUMNS)

@@ -114,16 +114,16 @@ def choose_metrics(
     return metrics, (best, choose_direction(best, evaluation.greater_is_better))
 
 
-def check_names(evaluation: EvaluationSection) -> None:
-    """Refuse metrics that nobody knows before any row is read; the rest follows from the labels.
+def check_names(task: Task, evaluation: EvaluationSection) -> None:
+    """Refuse metrics that nobody knows, or that fit no form of a task, before any row is read.
 
     Raises:
-        MetricError: a metric that neither ftkit nor `evaluate` has.
+        MetricError: such a metric; says which there are.
     """
-    names = [*(evaluation.metrics or ()), *([evaluation.best_metric] if evaluation.best_metric else ())]
-    for name in names:
-        if name not in METRICS:
-            check_metrics([name], "labels")
+    kinds = getattr(task, "FORM_METRIC_KINDS", task.METRIC_KINDS)
+    for name in [*(evaluation.metrics or ()), *filter(None, [evaluation.best_metric])]:
+        if name not in METRICS or METRICS[name].kind not in kinds:
+            check_metrics([name], kinds[0])
 
 
 def choose_direction(metric: str, given: bool | None) -> bool:

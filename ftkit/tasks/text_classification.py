@@ -49,6 +49,8 @@ READS = frozenset(
 MODEL_CLASS = "AutoModelForSequenceClassification"
 ADAPTER_TYPE = "SEQ_CLS"
 METRIC_KINDS = ("labels", "losses")
+FORM_METRIC_KINDS = ("labels", "losses", "label_sets", "label_probabilities", "numbers")
+"""Those of all its forms: what can be asked for before the labels are read."""
 METRICS = ("macro_f1", "accuracy", "loss")
 TOO_LONG = SHORTENINGS
 GENERATES = False
