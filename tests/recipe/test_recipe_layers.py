@@ -86,12 +86,12 @@ def test_the_run_folder_is_named_after_the_child(extend, folder):
 
 
 def test_paths_are_relative_to_the_file_that_names_them(folder):
-    (folder / "shared").mkdir()
-    (folder / "shared" / "base.yaml").write_text(BASE)
+    (folder / "team").mkdir()
+    (folder / "team" / "base.yaml").write_text(BASE)
     (folder / "mine").mkdir()
-    (folder / "mine" / "child.yaml").write_text("extends: ../shared/base.yaml\ndata: {test: test.jsonl}\n")
+    (folder / "mine" / "child.yaml").write_text("extends: ../team/base.yaml\ndata: {test: test.jsonl}\n")
     data = load_recipe("mine/child.yaml").data
-    assert data.train == str(folder / "shared" / "train.jsonl")
+    assert data.train == str(folder / "team" / "train.jsonl")
     assert data.test == str(folder / "mine" / "test.jsonl")
 
 
