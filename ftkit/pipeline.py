@@ -388,7 +388,7 @@ def report_run(
     name = held_out.name if held_out else "no held-out rows"
     notes = {
         HEAD_NOTE: base.head_is_new and "base" in scored,
-        CHOSEN_NOTE: name == "validation" and recipe.training.load_best_model_at_end,
+        CHOSEN_NOTE: name == "validation" and result.best_step is not None,
         NO_ROWS_NOTE: held_out is None,
     }
     data = {split.name: describe_split(split) for split in splits.values()}

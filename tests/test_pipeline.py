@@ -201,6 +201,13 @@ def test_rows_from_a_notebook_train_as_those_of_a_file(tmp_path, tiny_bert):
     assert "tuned" in html
 
 
+def test_rows_that_chose_nothing_are_not_said_to_have_chosen(mails, tiny_bert):
+    words = ["data.validation=10", "data.test=null", "evaluation.every=never"]
+    run = ftkit.finetune(ftkit.load_recipe(spam_recipe(mails, tiny_bert), words))
+    assert run.report["split"] == "validation"
+    assert not any("chose the best checkpoint" in note for note in run.report["notes"])
+
+
 def test_an_interrupted_run_continues_with_the_same_command(mails, tiny_bert, monkeypatch):
     from ftkit.tasks import text_classification
 
