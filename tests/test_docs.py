@@ -35,10 +35,9 @@ def test_the_table_of_settings_is_the_one_that_the_code_gives():
 def read_commands():
     import typer
 
-    import ftkit.cli.commands  # noqa: F401 - registers them
-    from ftkit.cli.app import app
+    from ftkit.cli.app import load_app
 
-    return set(typer.main.get_command(app).commands)
+    return set(typer.main.get_command(load_app()).commands)
 
 
 def test_every_command_is_in_the_readme_and_no_other():

@@ -13,8 +13,9 @@ from ftkit.reporting.lists import write_metrics, write_tasks
 
 @pytest.fixture
 def run(monkeypatch):
-    import ftkit.cli.commands  # noqa: F401 - registers the commands
-    from ftkit.cli.app import app
+    from ftkit.cli.app import load_app
+
+    app = load_app()
 
     def invoke(*arguments):
         finished = CliRunner().invoke(app, arguments)

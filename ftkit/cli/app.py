@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -82,10 +83,20 @@ def set_up(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
+COMMAND_MODULES = ("commands",)
+"""Modules of this room that register commands, in the order in which `--help` lists them."""
+
+
+def load_app() -> typer.Typer:
+    """Return the application with all its commands."""
+    for name in COMMAND_MODULES:
+        importlib.import_module(f"ftkit.cli.{name}")
+    return app
+
+
 def main() -> None:
     """Run the command line."""
-    import ftkit.cli.commands  # noqa: F401 - registers the commands
-
+    load_app()
     try:
         app(prog_name="ftkit")
     finally:

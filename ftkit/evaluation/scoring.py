@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -169,3 +169,12 @@ def compare_models(
             greater = METRICS[name].greater_is_better
             compared.append(compare_scores(name, *pair, greater_is_better=greater, seed=seed))
     return correct_comparisons(compared)
+
+
+def compare_with_base(
+    scored: Mapping[str, Scored], task: Task, metrics: Sequence[str], seed: int
+) -> list[Comparison]:
+    """Compare the tuned model with its base, where both were scored; see `compare_models`."""
+    if not {"base", "tuned"} <= scored.keys():
+        return []
+    return compare_models(scored["base"], scored["tuned"], task, metrics, seed)

