@@ -16,6 +16,7 @@ from ftkit.recipe.sections import (
 )
 from ftkit.recipe.starters import Starter, make_starter, write_starter
 from ftkit.recipe.table import make_settings_table
+from ftkit.recipe.values import read_duration
 
 __all__ = [
     "OWNED_ARGUMENTS",
@@ -34,5 +35,6 @@ __all__ = [
     "make_recipe",
     "make_settings_table",
     "make_starter",
+    "read_duration",
     "write_starter",
 ]

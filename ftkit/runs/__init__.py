@@ -1,15 +1,23 @@
 """The run folder: what lies where, written atomically, read back whole."""
 
-from ftkit.runs.files import append_json_line, read_json, write_json, write_json_lines, write_text
+from ftkit.runs.checkpoint_folders import find_damage, list_checkpoints
+from ftkit.runs.files import (
+    append_json_line,
+    check_writable,
+    read_json,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 from ftkit.runs.folder import (
     RunFolder,
-    check_writable,
     claim_run_folder,
     discard_unstarted,
     is_main_process,
     open_run_folder,
     start_run,
 )
+from ftkit.runs.lock import hold_run
 
 __all__ = [
     "RunFolder",
@@ -17,7 +25,10 @@ __all__ = [
     "check_writable",
     "claim_run_folder",
     "discard_unstarted",
+    "find_damage",
+    "hold_run",
     "is_main_process",
+    "list_checkpoints",
     "open_run_folder",
     "read_json",
     "start_run",
