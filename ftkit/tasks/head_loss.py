@@ -123,7 +123,7 @@ def find_transform(model: Any, inputs: Mapping[str, torch.Tensor]) -> Transform 
     """
     import torch
 
-    head = find_head(model)
+    head: Any = find_head(model)
     if type(head) is not torch.nn.Linear or head._forward_hooks or head._forward_pre_hooks:
         return None
     if head not in _TRANSFORMS:
@@ -168,7 +168,7 @@ def _is_scaled(model: Any) -> bool:
     import torch
 
     kind = next(model.parameters()).device.type
-    return torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16
+    return bool(torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16)
 
 
 def _transform(logits: torch.Tensor, transform: Transform) -> torch.Tensor:

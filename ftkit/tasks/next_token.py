@@ -60,13 +60,23 @@ def predict(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return each example's loss, summed over its supervised tokens, and their number."""
+    return make_records(batch, *measure_supervised(model, batch))
+
+
+def measure_supervised(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of each supervised token, in nats, and the example that it is of, both (items,)."""
     positions, targets = find_supervised(batch)
     losses, _ = list_losses(model, {**select_inputs(batch), "use_cache": False}, positions, targets)
-    return make_records(batch, losses, positions.nonzero()[:, 0])
+    return losses, positions.nonzero()[:, 0]
 
 
 def make_records(
-    batch: Mapping[str, torch.Tensor], losses: torch.Tensor, owners: torch.Tensor
+    batch: Mapping[str, torch.Tensor],
+    losses: torch.Tensor,
+    owners: torch.Tensor,
+    turns: torch.Tensor | None = None,
 ) -> list[dict[str, Any]]:
     """Sum the loss of each example.
 
@@ -74,6 +84,8 @@ def make_records(
         batch: has the rows.
         losses: of the supervised tokens, shape (items,).
         owners: the example of each, shape (items,).
+        turns: which answer of its example each belongs to, from 0, shape (items,); the records have the
+            sums of each answer, too.
     """
     import torch
 
@@ -82,7 +94,24 @@ def make_records(
     sums = torch.zeros(size, dtype=torch.double, device=losses.device).index_add_(0, owners, losses)
     counts = torch.bincount(owners, minlength=size)
     columns = zip(batch["row"].tolist(), sums.tolist(), counts.tolist(), strict=True)
-    return [{"row": row, "loss": loss, "num_tokens": number} for row, loss, number in columns]
+    records = [{"row": row, "loss": loss, "num_tokens": number} for row, loss, number in columns]
+    if turns is not None:
+        for record, some in zip(records, _sum_turns(losses, owners, turns, size), strict=True):
+            record["turns"] = some
+    return records
+
+
+def _sum_turns(
+    losses: torch.Tensor, owners: torch.Tensor, turns: torch.Tensor, size: int
+) -> list[list[tuple[float, int]]]:
+    """Return loss and number of tokens of each answer, a list for each example."""
+    import torch
+
+    most = int(turns.max()) + 1 if len(turns) else 0
+    places = owners * most + turns
+    sums = torch.zeros(size * most, dtype=torch.double, device=losses.device).index_add_(0, places, losses)
+    pairs = list(zip(sums.tolist(), torch.bincount(places, minlength=size * most).tolist(), strict=True))
+    return [[pair for pair in pairs[first * most : (first + 1) * most] if pair[1]] for first in range(size)]
 
 
 def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -36,7 +36,6 @@ def run_plain(folder, case):
     import datasets
     import torch
     import transformers
-
     from turns import join_trainer
 
     join_trainer()

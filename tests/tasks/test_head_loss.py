@@ -69,18 +69,15 @@ def slow_sum(model, inputs, positions, targets, weights=None, smoothing=0.0):
 
 def differentiate_both(name, **options):
     model, inputs, positions, targets = make_work(name)
-    weights = options.get("weights")
-    if weights is not None:
-        weights = torch.linspace(0, 2, len(targets))
+    weights = torch.linspace(0, 2, len(targets)) if options.get("weights") else None
+    smoothing = options["smoothing"]
     results = []
-    for way in (sum_losses, slow_sum):
+    for fast in (True, False):
         model.zero_grad()
-        if way is sum_losses:
-            loss = way(
-                model, inputs, positions, targets, weights=weights, label_smoothing=options["smoothing"]
-            )
+        if fast:
+            loss = sum_losses(model, inputs, positions, targets, weights=weights, label_smoothing=smoothing)
         else:
-            loss = way(model, inputs, positions, targets, weights, options["smoothing"])
+            loss = slow_sum(model, inputs, positions, targets, weights, smoothing)
         (loss * 0.37).backward()
         grads = {key: each.grad.clone() for key, each in model.named_parameters() if each.grad is not None}
         results.append((loss.detach(), grads))
