@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -154,15 +155,16 @@ def _pack(
     import torch
 
     _layout.lengths, _layout.mask = [], None
+    kwargs = {**dict(zip(signature(body.forward).parameters, args, strict=False)), **kwargs}
     given = {name for name, value in kwargs.items() if isinstance(value, torch.Tensor)}
     mask = kwargs.get("attention_mask")
-    if args or mask is None or mask.dim() != 2 or not given <= PER_TOKEN:
+    if mask is None or mask.dim() != 2 or not given <= PER_TOKEN:
         return None
     kept = mask.bool()
     _layout.lengths, _layout.mask = kept.sum(1).tolist(), kept
     packed = {name: kwargs[name][kept][None] for name in given - {"attention_mask"}}
     places = torch.cat([torch.arange(length, device=mask.device) for length in _layout.lengths])
-    return args, {**kwargs, **packed, "attention_mask": None, "position_ids": places[None] + first_place}
+    return (), {**kwargs, **packed, "attention_mask": None, "position_ids": places[None] + first_place}
 
 
 def _unpack(body: Any, inputs: Any, output: Any) -> Any:

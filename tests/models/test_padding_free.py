@@ -75,7 +75,9 @@ def test_where_it_would_not_be_the_same_padding_stays(name):
 @pytest.mark.parametrize("name", ["bert", "distilbert", "roberta"])
 def test_a_classifier_above_the_body_notices_nothing(name):
     model, batch = make_model(name, "AutoModelForSequenceClassification", num_labels=3), make_batch()
-    gradients = []
+    gradients, shapes = [], []
+    layer = next(part for part in model.modules() if isinstance(part, torch.nn.LayerNorm))
+    layer.register_forward_hook(lambda _, inputs, output: shapes.append(tuple(output.shape)))
     for packed in (False, True):
         model.zero_grad()
         if packed:
@@ -83,6 +85,7 @@ def test_a_classifier_above_the_body_notices_nothing(name):
             with without_padding(model):
                 logits = model(**batch).logits
                 logits.square().sum().backward()
+            assert shapes[-1] == (1, 13 + 9 + 1 + 12, 32)
         else:
             padded = model(**batch).logits
             padded.square().sum().backward()
