@@ -113,7 +113,5 @@ def test_a_body_is_renamed_for_question_answering_where_its_class_calls_it_other
     expected = {r"^model\.": "transformer."} if renamed else None
     assert map_body(config, "AutoModelForQuestionAnswering") == expected
     assert map_body(config, CLASSIFIER) is None
-    config.architectures = [
-        transformers.AutoModelForQuestionAnswering._model_mapping[type(config)].__name__
-    ]
+    config.architectures = [transformers.AutoModelForQuestionAnswering._model_mapping[type(config)].__name__]
     assert map_body(config, "AutoModelForQuestionAnswering") is None  # saved under the names that it reads
