@@ -118,8 +118,6 @@ def test_a_run_with_several_labels_weighs_where_each_is_given(tmp_path, tiny_ber
 
 def test_a_weight_for_a_label_that_there_is_not_ends_a_run_before_it_begins(tmp_path, tiny_bert):
     rows = [{"text": "a", "label": "ham"}, {"text": "b", "label": "spam"}]
-    with pytest.raises(
-        RecipeError, match=r"class_weights\.Spam: .* did you mean spam"
-    ):
+    with pytest.raises(RecipeError, match=r"class_weights\.Spam: .* did you mean spam"):
         learn_shares(tmp_path, tiny_bert, rows, {"Spam": 2})
     assert not (tmp_path / "run").exists()
