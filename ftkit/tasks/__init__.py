@@ -33,7 +33,7 @@ REQUIRED = (
 
 OPTIONAL = {
     *("prepare_model", "suit_metrics", "choose_form", "get_form", "find_threshold", "decode"),
-    "read_labels",
+    *("read_labels", "list_probabilities"),
 }
 """What a module may do without."""
 
