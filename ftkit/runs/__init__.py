@@ -4,6 +4,8 @@ from ftkit.runs.checkpoint_folders import find_damage, list_checkpoints
 from ftkit.runs.files import (
     append_json_line,
     check_writable,
+    open_binary_to_replace,
+    open_to_replace,
     read_json,
     write_json,
     write_json_lines,
@@ -29,7 +31,9 @@ __all__ = [
     "hold_run",
     "is_main_process",
     "list_checkpoints",
+    "open_binary_to_replace",
     "open_run_folder",
+    "open_to_replace",
     "read_json",
     "start_run",
     "write_json",
