@@ -22,7 +22,7 @@ PAIRS = [
     {"source": "床前明月光，疑是地上霜", "target": "月光如霜"},
     {"source": "hello", "target": "hello world"},
 ]
-SHORT = GenerationSection(max_new_tokens=6)
+SHORT = EvaluationSection(generation=GenerationSection(max_new_tokens=6))
 
 
 def open_task(name, folder, rows):
