@@ -27,7 +27,16 @@ from ftkit.errors import MetricError
 KEPT_CHARACTERS = 2_000
 _WRITTEN_BYTES = 16 * 2**20
 """The longest file that a program may write, its output included."""
-_NAMESPACES = ("--user", "--map-root-user", "--net", "--ipc", "--pid", "--fork", "--kill-child")
+_NAMESPACES = (
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--ipc",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 
 _RUNNER = """
 import sys
