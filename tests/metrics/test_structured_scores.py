@@ -79,8 +79,7 @@ CALL = [("get_weather", {"city": "北京", "days": 2})]
     "text",
     [
         '{"name": "get_weather", "arguments": {"city": "北京", "days": 2}}',
-        'Well.\n<tool_call>\n{"name": "get_weather", "arguments": {"days": 2, "city": "北京"}}'
-        "\n</tool_call>",
+        'Well.\n<tool_call>\n{"name": "get_weather", "arguments": {"days": 2, "city": "北京"}}\n</tool_call>',
         '[{"name": "get_weather", "parameters": {"city": "北京", "days": 2}}]',
         '{"tool_calls": [{"type": "function", "function": {"name": "get_weather", '
         '"arguments": "{\\"city\\": \\"北京\\", \\"days\\": 2}"}}]}',

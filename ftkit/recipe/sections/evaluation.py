@@ -118,7 +118,7 @@ class EvaluationSection(Section):
         dict[str, AlsoSection],
         Field(examples=[{"poems": {"task": "causal-lm", "data": "poems.jsonl"}}]),
     ] = {}
-    """Further data sets by a name of your choice, scored before tuning and after: did the model forget?"""
+    """Did the model forget? Further data sets, by names of your choice, scored before tuning and after."""
 
     json_schema: Annotated[Text | None, Field(examples=["answer.schema.json"])] = None
     """File with the JSON schema that texts have to conform to, for json_validity; `null`: any JSON."""
