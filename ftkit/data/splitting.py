@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ftkit.data.loading import load_rows
 from ftkit.data.rows import Rows
 from ftkit.errors import DataError
 
@@ -26,13 +26,14 @@ logger = logging.getLogger(__name__)
 _FEWEST_EXPECTED = 40  # so many rows in the mean are missed by chance once in e**40 cases
 
 
-def load_splits(section: DataSection, *, seed: int) -> dict[str, Rows]:
-    """Load the rows of a recipe, and split off what it does not name a source for.
+def split_sources(sources: Mapping[str, Rows], section: DataSection, *, seed: int) -> dict[str, Rows]:
+    """Split off the training rows what the recipe does not name a source for.
 
     Test rows are split off first. Shares and numbers are of the training rows as they came, so 10% and
     10% leave 80%.
 
     Args:
+        sources: the rows of `train`, and of `validation` and `test` where they have a source.
         section: `data` of the recipe.
         seed: decides which rows are split off; equal seeds, equal splits.
 
@@ -40,11 +41,9 @@ def load_splits(section: DataSection, *, seed: int) -> dict[str, Rows]:
         The splits `train`, `validation` and `test`, those that there are.
 
     Raises:
-        DataError: rows that cannot be read, or a share that leaves no rows.
-        SourceError: a source that cannot be reached.
+        DataError: a share that leaves no rows.
     """
-    columns = section.columns
-    train = load_rows(section.train, columns=columns, split_name="train")
+    train = sources["train"]
     splits: dict[str, Rows] = {}
     shares_taken = 0.0
     for name, setting in (("test", section.test), ("validation", section.validation)):
@@ -57,7 +56,7 @@ def load_splits(section: DataSection, *, seed: int) -> dict[str, Rows]:
         elif isinstance(setting, int):
             train, splits[name] = split_rows(train, setting, seed=seed, name=name)
         elif setting is not None:
-            splits[name] = load_rows(setting, columns=columns, split_name=name)
+            splits[name] = sources[name]
     return {"train": train, **splits}
 
 

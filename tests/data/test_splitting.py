@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit.data import load_rows, load_splits, split_rows
+from ftkit.data import load_rows, prepare_rows, split_rows
 from ftkit.data.splitting import make_split_numbers
 from ftkit.errors import DataError
 
@@ -161,7 +161,11 @@ def test_how_many_rows_are_split_off_is_said(caplog):
 
 
 def make_section(train, validation=None, test=None, columns=None):
-    return SimpleNamespace(train=train, validation=validation, test=test, columns=columns or {})
+    return SimpleNamespace(train=train, validation=validation, test=test, columns=columns or {}, clean=[])
+
+
+def load_splits(section, *, seed):
+    return prepare_rows(section, seed=seed).splits
 
 
 def test_splits_are_what_the_recipe_names(write):
