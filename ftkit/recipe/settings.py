@@ -17,6 +17,7 @@ from ftkit.recipe.sections import (
     ModelSection,
     Recipe,
     Section,
+    SplitSection,
     TrainingSection,
 )
 from ftkit.recipe.sections.cleaning import RULES
@@ -24,6 +25,7 @@ from ftkit.recipe.sections.cleaning import RULES
 SECTIONS: dict[str, type[Section]] = {
     "model": ModelSection,
     "data": DataSection,
+    "data.split": SplitSection,
     "adapter": AdapterSection,
     "training": TrainingSection,
     "evaluation": EvaluationSection,

@@ -51,6 +51,18 @@ def test_rows_to_score_on_are_cleaned_by_the_same_rules():
     assert changes.count_rules() == {"white_space": 1}
 
 
+def test_cleaned_rows_still_know_what_the_file_calls_their_columns():
+    section = make_section(
+        train=[{"text": "x", "body": " a ", "n": 1}],
+        validation=None,
+        columns={"text": "body"},
+        clean=["white_space"],
+    )
+    rows = prepare_rows(section, seed=0, columns=COLUMNS).splits["train"]
+    assert list(rows) == [{"text": "a", "n": 1}]
+    assert rows.columns == {"text": "body"}
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(10, 60), st.integers(1, 40), st.integers(0, 3))
 def test_a_row_stays_in_its_split_when_rows_are_added_and_equal_rows_stand_together(old, new, seed):

@@ -77,7 +77,7 @@ def clean_rows(
         return open_storage(folder, key), ChangeFile(folder / CHANGES_FILE, read_counts(about["changes"]))
 
     storage, changes = find_or_make_entry("cleaned", key, make, read)
-    return Rows(storage, rows.sources, {}), changes
+    return Rows(storage, rows.sources, rows.columns), changes
 
 
 def _check_columns(rows: Rows, rules: Sequence[CleaningRule], columns: Sequence[Column]) -> None:
@@ -111,7 +111,8 @@ def _clean(rows: Rows, rules: Sequence[RowRule], changes: ChangeWriter) -> Itera
     for index, (row, (source, place)) in enumerate(zip(rows, places, strict=True)):
         kept = _apply(index, row, rules, changes)
         if kept is not None:
-            yield StoredRow(write_row(kept), source, place, hash_row(kept), tuple(kept))
+            stored = {rows.columns.get(name, name): value for name, value in kept.items()}
+            yield StoredRow(write_row(stored), source, place, hash_row(stored), tuple(stored))
 
 
 def _apply(
