@@ -8,6 +8,8 @@ README come from it. What settings must be together is in `ftkit.recipe.conflict
 from ftkit.recipe.sections.adapter import AdapterSection
 from ftkit.recipe.sections.data import DataSection
 from ftkit.recipe.sections.evaluation import EvaluationSection, GenerationSection
+from ftkit.recipe.sections.leakage import LeakageSection
+from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.model import ModelSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
@@ -19,6 +21,8 @@ __all__ = [
     "DataSection",
     "EvaluationSection",
     "GenerationSection",
+    "LeakageSection",
+    "MixingSection",
     "ModelSection",
     "Recipe",
     "Section",
