@@ -16,6 +16,7 @@ _PATH_SETTINGS: dict[str, tuple[str, ...]] = {
 }
 _ADDRESS = re.compile(r"pypi:|[A-Za-z][A-Za-z0-9+.-]+://")
 _HUB_ID = re.compile(r"(?P<parts>\w[\w.-]*(/\w[\w.-]*)*)(\?\w+=.*)?", re.ASCII)
+_TASK_FILE = re.compile(r"\.ya?ml$", re.IGNORECASE)
 _FILE_SUFFIX = re.compile(
     r"\.(json|jsonl|ndjson|csv|tsv|parquet|arrow|txt|text|md|ya?ml|gguf|safetensors|bin|pt|pth|gz|zip)$",
     re.IGNORECASE,
@@ -25,6 +26,9 @@ _FILE_SUFFIX = re.compile(
 def resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make every path in the sections of one recipe absolute; leave addresses and hub ids alone."""
     resolved = _resolve_section(values, folder, "")
+    evaluation = values.get("evaluation")
+    if isinstance(evaluation, Mapping):
+        resolved["evaluation"] = _resolve_evaluation(evaluation, folder)
     output = values.get("output_dir")
     if isinstance(output, str) and output and not is_address(output):
         resolved["output_dir"] = make_absolute(output, folder)
@@ -41,6 +45,29 @@ def _resolve_section(values: Mapping[str, Any], folder: Path, name: str) -> dict
         outer, _, key = inner.rpartition(".")
         if outer == name and isinstance(values.get(key), Mapping):
             resolved[key] = _resolve_section(values[key], folder, inner)
+    return resolved
+
+
+def _resolve_evaluation(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Resolve the files that an evaluation reads: further rows, a schema, tasks of the harness."""
+    resolved = dict(section)
+    if isinstance(section.get("json_schema"), str):
+        resolved["json_schema"] = make_absolute(section["json_schema"], folder)
+    also = section.get("also")
+    if isinstance(also, Mapping):
+        resolved["also"] = {
+            name: {**each, "data": _resolve_entry(each["data"], folder)}
+            if isinstance(each, Mapping) and "data" in each
+            else each
+            for name, each in also.items()
+        }
+    harness = section.get("harness")
+    if isinstance(harness, Mapping) and isinstance(harness.get("tasks"), list):
+        tasks = [
+            make_absolute(task, folder) if isinstance(task, str) and _TASK_FILE.search(task) else task
+            for task in harness["tasks"]
+        ]
+        resolved["harness"] = {**harness, "tasks": tasks}
     return resolved
 
 
