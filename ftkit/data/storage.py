@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data.cache_entries import find_or_make_entry
+from ftkit.data.cache_entries import Use, find_or_make_entry
 from ftkit.data.problems import Problems
 from ftkit.data.row_json import BrokenRow, RowText, hash_row, name_place, parse_row
 from ftkit.errors import DataError
@@ -58,6 +58,7 @@ class Storage:
     table: pyarrow.Table
     path: Path | None
     """The Arrow file; None for rows in memory."""
+    use: Use | None = field(default=None, repr=False)
 
     def read_texts(self) -> Iterator[list[str]]:
         """Read the JSON texts of all rows in order, batch by batch, without mapping them to memory."""
@@ -95,7 +96,7 @@ def store_on_disk(parts: Sequence[Part]) -> Storage:
         about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
         path = folder / ROWS_FILE
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        return Storage(key, about["columns"], about["num_rows_by_part"], table, path)
+        return Storage(key, about["columns"], about["num_rows_by_part"], table, path, Use(folder))
 
     storage = find_or_make_entry("rows", key, make, read)
     _check_parts(parts, storage.num_rows_by_part)

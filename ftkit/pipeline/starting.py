@@ -128,6 +128,6 @@ def write_info(
     rejected = (
         {"split": name, "source": split.rows.where(entry["row"]), **entry}
         for name, split in splits.items()
-        for entry in split.prepared.rejected
+        for entry in split.prepared.read_rejected()
     )
     write_json_lines(folder.data / "rejected.jsonl", rejected)

@@ -13,6 +13,7 @@ from ftkit.tasks import next_token
 from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, place_tokens
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.conversations import Conversation, read_conversation, read_weight
+from ftkit.tasks.lengths import describe_too_long
 from ftkit.tasks.next_token import (
     compute_loss,
     count_items,
@@ -24,6 +25,7 @@ from ftkit.tasks.next_token import (
 )
 from ftkit.tasks.padding import IGNORED, pad_sequences
 from ftkit.tasks.protocol import Encoding, Reject, Row
+from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
 
 if TYPE_CHECKING:
     import torch
@@ -167,17 +169,12 @@ def encode(
         logger.warning(
             "the chat template ends an answer with no special token: the model cannot learn to stop"
         )
-    for batch in in_batches(rows, 128):
-        kept, rendered = [], []
-        for index, row in batch:
-            conversation = read_conversation(row, prefix=encoding.source_prefix)
-            try:
-                rendered.append(_render(conversation, tokenizer, marks, encoding))
-                kept.append((index, conversation))
-            except Exception as error:  # noqa: BLE001 - a template raises whatever Jinja raises
-                reject(index, "template:error", f"the chat template refuses the conversation: {error}")
-        examples = _tokenize(rendered, tokenizer)
-        for (index, conversation), example in zip(kept, examples, strict=True):
+    batches = in_batches(
+        _render_rows(rows, tokenizer, marks, encoding, reject), 128, measure=lambda item: len(item[2].text)
+    )
+    encoded = tokenize_ahead(batches, lambda batch: _tokenize([each for _, _, each in batch], tokenizer))
+    for batch, examples in encoded:
+        for (index, conversation, _), example in zip(batch, examples, strict=True):
             fitting = _fit(index, conversation, example, tokenizer, marks, encoding, reject)
             if fitting is not None:
                 yield {"row": index, **fitting}
@@ -223,6 +220,22 @@ def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
         raise ModelError(f"the tokenizer's chat template fails on a plain exchange: {error}") from error
 
 
+def _render_rows(
+    rows: Iterable[tuple[int, Row]],
+    tokenizer: PreTrainedTokenizerBase,
+    marks: TurnMarks,
+    encoding: Encoding,
+    reject: Reject,
+) -> Iterator[tuple[int, Conversation, Rendered]]:
+    """Write conversations as text; those that the template refuses are reported."""
+    for index, row in rows:
+        conversation = read_conversation(row, prefix=encoding.source_prefix)
+        try:
+            yield index, conversation, _render(conversation, tokenizer, marks, encoding)
+        except Exception as error:  # noqa: BLE001 - a template raises whatever Jinja raises
+            reject(index, "template:error", f"the chat template refuses the conversation: {error}")
+
+
 def _render(
     conversation: Conversation, tokenizer: PreTrainedTokenizerBase, marks: TurnMarks, encoding: Encoding
 ) -> Rendered:
@@ -239,17 +252,11 @@ def _render(
 
 
 def _tokenize(rendered: Sequence[Rendered], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, list[Any]]]:
-    if not rendered:
-        return []
-    encoded = tokenizer(
-        [each.text for each in rendered],
-        add_special_tokens=False,  # the template has written them
-        return_offsets_mapping=True,
-        return_attention_mask=False,
-        verbose=False,
-    )
-    examples = []
-    for ids, offsets, each in zip(encoded["input_ids"], encoded["offset_mapping"], rendered, strict=True):
+    texts = [each.text for each in rendered]
+    # The template has written the special tokens.
+    tokens = tokenize(tokenizer, texts, add_special_tokens=False, with_offsets=True)
+    examples: list[dict[str, list[Any]]] = []
+    for ids, offsets, each in zip(tokens.ids, tokens.offsets, rendered, strict=True):
         places = place_tokens([end for _, end in offsets], each.spans)
         weights = [each.other_weight if place is None else each.weights[place] for place in places]
         labels = [token if weight else IGNORED for token, weight in zip(ids, weights, strict=True)]
@@ -276,7 +283,7 @@ def _fit(
     """Return an example that is not too long, or None when the row is left out."""
     num_tokens = len(example["input_ids"])
     _, example, num_dropped = _shorten(conversation, tokenizer, marks, encoding, example)
-    detail = f"{num_tokens} tokens, the limit is {encoding.max_tokens}"
+    detail = describe_too_long(num_tokens, encoding.max_tokens)
     if len(example["input_ids"]) > encoding.max_tokens:
         rule = "too_long:drop" if encoding.too_long == "truncate" else f"too_long:{encoding.too_long}"
         reject(index, rule, detail)
