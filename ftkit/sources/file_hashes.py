@@ -32,7 +32,7 @@ def hash_file_once(path: Path) -> str:
     if before["bytes"] < SMALLEST_BYTES:
         return hash_file(path)
     record = cache_folder() / "hashes" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}.json"
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(record.read_text(encoding="utf-8"))
         if known["file"] == before:
             return str(known["sha256"])

@@ -44,8 +44,17 @@ MAKERS = [
 def tokenize_one_by_one(tokenizer, texts, pairs=None, **options):
     """The obvious way, which takes longer."""
     each = [
-        tokenizer(*parts, return_offsets_mapping=True, return_token_type_ids=True, **options)
+        {name: values[0] for name, values in encoded.items()}
         for parts in (zip(texts) if pairs is None else zip(texts, pairs))  # noqa: B905
+        for encoded in [
+            # In lists of one: called with bare texts, transformers takes an empty second one for none.
+            tokenizer(
+                *([part] for part in parts),
+                return_offsets_mapping=True,
+                return_token_type_ids=True,
+                **options,
+            )
+        ]
     ]
     has_types = pairs is not None and "token_type_ids" in tokenizer.model_input_names
     return Tokens(
