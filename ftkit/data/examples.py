@@ -69,9 +69,10 @@ def prepare_examples(
     content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True, ensure_ascii=False)
 
     def fill(folder: Path) -> None:
-        say_what_changed(json.loads(content), names or {})
+        changed = say_what_changed(json.loads(content), names or {})
         counts = _write_examples(make, folder)
-        about = {"key": json.loads(content), "names": names or {}, **counts, "summary": describe()}
+        about = {"key": json.loads(content), "names": names or {}, "changed": changed, **counts}
+        about["summary"] = dict(describe())
         (folder / ABOUT_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
 
     name = hashlib.sha256(content.encode()).hexdigest()

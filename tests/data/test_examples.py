@@ -67,6 +67,7 @@ def test_an_entry_holds_its_key_and_counts_to_explain_a_miss(cache):
     assert json.loads(about.read_text(encoding="utf-8")) == {
         "key": {"format": 3, **key},
         "names": names,
+        "changed": [],
         "num_examples": 2,
         "rejected": [["too_long:drop", "dropped", 1]],
         "summary": {"longest": 3},
