@@ -73,7 +73,7 @@ def _make_entry(entry: Path, make: Callable[[Path], None]) -> None:
     except OSError as error:
         raise SourceError(
             f"{entry.parent}: cannot write to ftkit's cache: {error.strerror or error}; "
-            "free some disk (ftkit data cache --prune), or set FTKIT_CACHE to another folder"
+            "free some disk (ftkit data cache --keep 1GB), or set FTKIT_CACHE to another folder"
         ) from error
 
 

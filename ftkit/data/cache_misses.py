@@ -71,11 +71,16 @@ def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def say_what_changed(key: Mapping[str, Any], names: Mapping[str, Any]) -> None:
-    """Say why examples are made anew, where there are some that were made nearly the same way."""
+def say_what_changed(key: Mapping[str, Any], names: Mapping[str, Any]) -> list[str]:
+    """Say why examples are made anew, where there are some that were made nearly the same way.
+
+    Returns:
+        The parts of the key that changed; empty where these examples are made for the first time.
+    """
     nearest = find_nearest_entry(key, names)
     what = names.get("split", "examples")
     if nearest is None or nearest[0].get("names") != dict(names):
         logger.info("%s: encoding, for the first time", what)
-    else:
-        logger.info("%s: encoding anew; since last time changed: %s", what, "; ".join(nearest[1]))
+        return []
+    logger.info("%s: encoding anew; since last time changed: %s", what, "; ".join(nearest[1]))
+    return nearest[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.data.cache_entries import Use, find_or_make_entry
 from ftkit.data.cache_misses import say_what_changed
+from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever examples are laid out otherwise on disk."""
 
 EXAMPLES_FILE, REJECTED_FILE, ABOUT_FILE = "examples.arrow", "rejected.jsonl", "about.json"
@@ -39,18 +39,11 @@ class Prepared:
 
     examples: datasets.Dataset
     """Memory-mapped; token ids are 32-bit integers."""
-    rejected: Mapping[str, int]
-    """Rule -> how often `reject` was called with it."""
+    rejected: ChangeFile
+    """One entry per call of `reject`: `row` (its index), `rule`, `action`, `detail`."""
     summary: Mapping[str, Any]
     """What `describe` returned when the examples were made."""
-    folder: Path
-    """The entry of the cache."""
     use: Use | None = field(default=None, repr=False, compare=False)
-
-    def read_rejected(self) -> Iterator[dict[str, Any]]:
-        """Read one entry per call of `reject`: `row` (its index), `rule`, `detail`."""
-        with (self.folder / REJECTED_FILE).open(encoding="utf-8") as rejected:
-            yield from map(json.loads, rejected)
 
 
 def prepare_examples(
@@ -76,9 +69,10 @@ def prepare_examples(
     content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True, ensure_ascii=False)
 
     def fill(folder: Path) -> None:
-        say_what_changed(json.loads(content), names or {})
+        changed = say_what_changed(json.loads(content), names or {})
         counts = _write_examples(make, folder)
-        about = {"key": json.loads(content), "names": names or {}, **counts, "summary": describe()}
+        about = {"key": json.loads(content), "names": names or {}, "changed": changed, **counts}
+        about["summary"] = dict(describe())
         (folder / ABOUT_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
 
     name = hashlib.sha256(content.encode()).hexdigest()
@@ -87,23 +81,20 @@ def prepare_examples(
 
 def _write_examples(make: Callable[[Reject], Iterator[dict[str, Any]]], folder: Path) -> dict[str, Any]:
     """Stream examples and rejected rows into a folder, and return their counts."""
-    rules: Counter[str] = Counter()
-    with (folder / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
+    with (folder / REJECTED_FILE).open("w", encoding="utf-8") as file:
+        changes = ChangeWriter(file)
 
         def reject(index: int, rule: str, detail: str) -> None:
-            rules[rule] += 1
-            rejected.write(
-                json.dumps({"row": index, "rule": rule, "detail": detail}, ensure_ascii=False) + "\n"
-            )
+            (changes.drop if rule.endswith(":drop") else changes.change)(index, rule, detail)
 
         num_examples = _write_arrow(make(reject), folder / EXAMPLES_FILE)
     if num_examples == 0:
-        counts = ", ".join(f"{rule}: {count:,}" for rule, count in rules.most_common())
+        counts = ", ".join(f"{rule}: {count:,}" for (rule, _), count in changes.counts.most_common())
         raise DataError(
             f"no examples are left to train or score on; rows left out by rule: {counts or 'none'}; "
             "give other rows, or loosen the rules"
         )
-    return {"num_examples": num_examples, "rejected": rules}
+    return {"num_examples": num_examples, "rejected": write_counts(changes.counts)}
 
 
 def _write_arrow(examples: Iterator[dict[str, Any]], path: Path) -> int:
@@ -180,7 +171,6 @@ def _read_prepared(folder: Path, fingerprint: str) -> Prepared:
     table = MemoryMappedTable.from_file(str(folder / EXAMPLES_FILE))
     if table.num_rows != about["num_examples"]:
         raise ValueError(f"{table.num_rows} examples instead of {about['num_examples']}")
-    if not (folder / REJECTED_FILE).is_file():
-        raise ValueError(f"{REJECTED_FILE} is missing")
+    rejected = ChangeFile(folder / REJECTED_FILE, read_counts(about["rejected"]))
     examples = datasets.Dataset(table, fingerprint=fingerprint)
-    return Prepared(examples, about["rejected"], about["summary"], folder, Use(folder))
+    return Prepared(examples, rejected, about["summary"], Use(folder))

@@ -85,7 +85,7 @@ def describe_split(split: Split) -> dict[str, Any]:
         "number": len(split.rows),
         "examples": len(split.examples),
         "lengths": dict(split.prepared.summary.get("lengths", {})),
-        "rejected": dict(split.prepared.rejected),
+        "rejected": split.prepared.rejected.count_rules(),
         "fingerprint": split.rows.fingerprint,
     }
 

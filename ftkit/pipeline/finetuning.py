@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import check_columns, load_splits
+from ftkit.data import Changes, check_columns, prepare_rows
 from ftkit.evaluation.analysis import EMPTY, analyse, check_analysis
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -49,7 +49,14 @@ from ftkit.runs import (
 )
 from ftkit.tasks import Task, get_task, read_labels, suit_task
 from ftkit.tasks.class_weights import make_class_weights
-from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
+from ftkit.tasks.encoding import (
+    Split,
+    check_settings,
+    check_splits,
+    choose_held_out,
+    encode_splits,
+    list_encoding_changes,
+)
 from ftkit.training.checks import check_training
 
 if TYPE_CHECKING:
@@ -80,7 +87,8 @@ def finetune(
     check_settings(recipe.task, task, recipe.data, recipe.training)
     check_training(recipe.training, recipe.evaluation)
     check_names(task, recipe.evaluation)
-    rows = load_splits(recipe.data, seed=recipe.training.seed)
+    prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS)
+    rows = prepared.splits
     for some in rows.values():
         check_columns(some, task.COLUMNS)
     task = suit_task(task, recipe.data, rows["train"])
@@ -90,13 +98,15 @@ def finetune(
     check_splits(rows, task, recipe.data, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    changes = prepared.changes + list_encoding_changes(splits)
     check_analysis(choose_held_out(splits), recipe.evaluation)
     with discard_unstarted(folder, continued=continued):
-        write_start(folder, recipe, task, splits, base, continued=continued)
+        write_start(folder, recipe, task, splits, changes, base, continued=continued)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
         result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
     scored |= score_tuned(recipe, task, base, splits, metrics)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
+    report = add_changes(report, prepared.num_read, changes)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 
@@ -245,6 +255,16 @@ def report_run(
         notes=[note for note, holds in notes.items() if holds],
     )
     return {**report, "data": data, "training": result.as_dict()}
+
+
+def add_changes(report: Mapping[str, Any], num_read: Mapping[str, int], changes: Changes) -> dict[str, Any]:
+    """Add how many rows were read, and what was dropped and changed on the whole way, by split and rule."""
+    data = {
+        name: {**counts, "rejected": changes.select(name).count_rules()}
+        | ({"read": num_read[name]} if name in num_read else {})
+        for name, counts in report["data"].items()
+    }
+    return {**report, "data": data, "changes": changes.list_counts()}
 
 
 def finish_run(

@@ -10,10 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import (
+    Changes,
     Prepared,
     Problems,
     RowProblem,
     Rows,
+    Stage,
     check_columns,
     prepare_examples,
     raise_row_problems,
@@ -65,6 +67,11 @@ class Split:
     def examples(self) -> datasets.Dataset:
         """The encoded rows."""
         return self.prepared.examples
+
+
+def list_encoding_changes(splits: Mapping[str, Split]) -> Changes:
+    """List what encoding dropped or changed, in all splits."""
+    return Changes(tuple(Stage(name, split.rows, split.prepared.rejected) for name, split in splits.items()))
 
 
 def choose_held_out(splits: Mapping[str, Split]) -> Split | None:
@@ -279,7 +286,7 @@ def encode_rows(
     prepared = prepare_examples(make, key=key, names=names, describe=lambda: {"lengths": lengths.describe()})
     if shown := prepared.summary["lengths"]:
         logger.info("%s: %s", split, say_lengths(shown, encoding))
-    for rule, number in prepared.rejected.items():
+    for rule, number in prepared.rejected.count_rules().items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
     return Split(split, rows, prepared, encoding)
 

@@ -29,9 +29,11 @@ def test_examples_come_back_with_32_bit_token_ids(cache):
 
 
 def test_rejected_rows_come_back_with_rule_and_detail_also_from_the_cache(cache):
-    expected = [{"row": 3, "rule": "too_long:drop", "detail": "2,000 tokens 月"}]
-    assert list(prepare_examples(make_two, key={"a": 1}).read_rejected()) == expected
-    assert list(prepare_examples(fail_to_make, key={"a": 1}).read_rejected()) == expected
+    expected = [{"row": 3, "rule": "too_long:drop", "action": "dropped", "detail": "2,000 tokens 月"}]
+    assert list(prepare_examples(make_two, key={"a": 1}).rejected) == expected
+    found = prepare_examples(fail_to_make, key={"a": 1}).rejected
+    assert list(found) == expected
+    assert found.counts == {("too_long:drop", "dropped"): 1}
 
 
 def fail_to_make(reject):
@@ -63,10 +65,11 @@ def test_an_entry_holds_its_key_and_counts_to_explain_a_miss(cache):
     prepare_examples(make_two, key=key, names=names, describe=lambda: {"longest": 3})
     (about,) = cache.glob("prepared/*/entry/about.json")
     assert json.loads(about.read_text(encoding="utf-8")) == {
-        "key": {"format": 2, **key},
+        "key": {"format": 3, **key},
         "names": names,
+        "changed": [],
         "num_examples": 2,
-        "rejected": {"too_long:drop": 1},
+        "rejected": [["too_long:drop", "dropped", 1]],
         "summary": {"longest": 3},
     }
 
@@ -75,7 +78,7 @@ def test_what_was_described_comes_back_from_the_cache_though_names_differ(cache)
     prepare_examples(make_two, key={}, names={"split": "a"}, describe=lambda: {"longest": 3})
     again = prepare_examples(fail_to_make, key={}, names={"split": "b"}, describe=lambda: {"longest": 9})
     assert again.summary == {"longest": 3}
-    assert again.rejected == {"too_long:drop": 1}
+    assert again.rejected.count_rules() == {"too_long:drop": 1}
 
 
 def test_more_examples_than_a_batch_are_all_there(cache, monkeypatch):

@@ -9,7 +9,7 @@ from ftkit.tasks.text_encoding import (
     collate_texts,
     compute_logits,
     count_weights,
-    encode_texts,
+    make_encode,
     pool_windows,
     share_room,
 )
@@ -31,7 +31,7 @@ def encode(rows, tokenizer=None, **options):
     reject = lambda *entry: rejected.append(entry)  # noqa: E731
     tokenizer = tokenizer or make_typed_tokenizer()
     return list(
-        encode_texts(enumerate(rows), tokenizer, encoding, reject, lambda row: row["label"])
+        make_encode(lambda row, _: row["label"])(enumerate(rows), tokenizer, encoding, reject)
     ), rejected
 
 
