@@ -14,7 +14,7 @@ from ftkit.data.cache_entries import ENTRY_NAME, USE_FILE, is_in_use
 from ftkit.errors import DataError
 from ftkit.sources import cache_folder
 
-KINDS = ("rows", "cleaned", "prepared", "findings", "downloads")
+KINDS = ("rows", "cleaned", "leakage", "prepared", "findings", "downloads")
 """Folders of the cache that are pruned: what can be made, or fetched, again. Models and packages stay."""
 
 _DAY_SECONDS = 24 * 3600
@@ -159,6 +159,8 @@ def _list_entries() -> Iterator[CacheEntry]:
 
 def _describe(kind: str, folder: Path) -> str:
     """Say what an entry holds."""
+    if kind == "leakage":
+        return "training rows that repeat held-out ones"
     if kind == "downloads":
         return ", ".join(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
     try:

@@ -1,7 +1,8 @@
 """A second start finds all that reading the rows told, and reads none of them; for every task."""
 
 import pytest
-from test_task_contract import save_model_for
+from test_task_contract import MODELS
+from tiny_models import save_tiny_bert
 
 from ftkit.data import Rows, check_columns, prepare_rows
 from ftkit.models.tokenizer import read_tokenizer
@@ -32,7 +33,7 @@ def prepare(recipe, tokenizer):
 def test_a_second_start_reads_no_rows(name, cache, tmp_path, monkeypatch):
     sample = tmp_path / "rows.jsonl"
     sample.write_text(make_starter(name).sample, encoding="utf-8")
-    model = save_model_for(get_task(name), tmp_path / "model")
+    model = MODELS.get(get_task(name).MODEL_CLASS, save_tiny_bert)(tmp_path / "model")
     tokenizer = read_tokenizer(str(model), model)
     sections = {"task": name, "model": str(model), "data": {"train": str(sample), "validation": 5}}
     recipe = make_recipe(sections, folder=tmp_path)
