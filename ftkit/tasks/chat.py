@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
+from ftkit.data.problems import show
 from ftkit.errors import ModelError
 from ftkit.tasks import next_token
 from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, place_tokens
@@ -49,7 +50,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 SUMMARY = "learn an assistant's answers from conversations"
 COLUMNS = (
     Column("messages", "messages", required=False, meaning="the conversation: role and content of each turn"),
@@ -142,7 +143,7 @@ def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encodin
     """
     marks = check_template(tokenizer)
     conversation = read_conversation(row, prefix=encoding.source_prefix)
-    fitted, _, _ = _shorten(conversation, tokenizer, marks, encoding)
+    fitted, _ = _shorten(conversation, tokenizer, marks, encoding)
     turns = fitted.messages
     last = max(place for place, turn in enumerate(turns) if turn["role"] == "assistant")
     if last == 0:
@@ -312,7 +313,7 @@ def _fit(
 ) -> dict[str, list[Any]] | None:
     """Return an example that is not too long, or None when the row is left out."""
     num_tokens = len(example["input_ids"])
-    _, example, num_dropped = _shorten(conversation, tokenizer, marks, encoding, example)
+    fitted, example = _shorten(conversation, tokenizer, marks, encoding, example)
     detail = describe_too_long(num_tokens, encoding.max_tokens)
     if len(example["input_ids"]) > encoding.max_tokens:
         rule = "too_long:drop" if encoding.too_long == "truncate" else f"too_long:{encoding.too_long}"
@@ -321,9 +322,18 @@ def _fit(
     if example["weights"] == [0.0]:
         reject(index, "weight:drop", "every answer has the weight 0")
         return None
-    if num_dropped:
-        reject(index, "too_long:truncate", f"{detail}; the first {num_dropped} messages were left out")
+    if fitted is not conversation:
+        reject(index, "too_long:truncate", f"{detail}; left out: {_list_left_out(conversation, fitted)}")
     return example
+
+
+def _list_left_out(whole: Conversation, fitted: Conversation) -> str:
+    """Say which messages a conversation lost, by their numbers from 1 and how the first of them begins."""
+    kept = {id(message) for message in fitted.messages}
+    numbers = [number for number, message in enumerate(whole.messages, 1) if id(message) not in kept]
+    first = whole.messages[numbers[0] - 1]
+    which = f"message {numbers[0]}" if len(numbers) == 1 else f"messages {numbers[0]} to {numbers[-1]}"
+    return f"{which}, from {first['role']}: {show(first['content'])}"
 
 
 def _shorten(
@@ -332,13 +342,12 @@ def _shorten(
     marks: TurnMarks,
     encoding: Encoding,
     example: dict[str, list[Any]] | None = None,
-) -> tuple[Conversation, dict[str, list[Any]], int]:
+) -> tuple[Conversation, dict[str, list[Any]]]:
     """Leave out early exchanges until the rest fits, where `too_long` is `truncate`.
 
     Returns:
-        What is left of the conversation, its example, and the number of messages that were left out.
+        What is left of the conversation, and its example.
     """
-    whole = conversation
     example = example or _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
     while encoding.too_long == "truncate" and len(example["input_ids"]) > encoding.max_tokens:
         shorter = drop_first_exchange(conversation)
@@ -346,13 +355,18 @@ def _shorten(
             break
         conversation = shorter
         example = _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
-    return conversation, example, len(whole.messages) - len(conversation.messages)
+    return conversation, example
 
 
 def drop_first_exchange(conversation: Conversation) -> Conversation | None:
-    """Leave out the messages from the first user's turn to the next one; None where it is the only one."""
+    """Leave out the messages from the first user's turn to the next one.
+
+    Returns:
+        The rest; None where that turn is the only one, or the last answer is among what would go.
+    """
     messages = conversation.messages
     users = [place for place, message in enumerate(messages) if message["role"] == "user"]
-    if len(users) < 2:
+    answers = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+    if len(users) < 2 or not answers or answers[-1] < users[1]:
         return None
     return replace(conversation, messages=messages[: users[0]] + messages[users[1] :])

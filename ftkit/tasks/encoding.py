@@ -259,29 +259,7 @@ def encode_rows(
     }
 
     lengths = Lengths()
-
-    def make(reject: Reject) -> Iterator[dict[str, Any]]:
-        check_columns(
-            rows,
-            [
-                column
-                for column in task.COLUMNS
-                if encoding.labelled or column.kind not in ("label", "labels")
-            ],
-        )
-        problems = Problems()
-
-        def note(index: int, rule: str, detail: str) -> None:
-            lengths.note_rejected(index, rule, detail)
-            if rule.endswith(":error"):
-                problems.add(rows.where(index), detail)
-            else:
-                reject(index, rule, detail)
-
-        good = _check_rows(rows, task, encoding, note)
-        yield from lengths.watch(task.encode(good, tokenizer, encoding, note))
-        problems.raise_any(where=rows.name, num_rows=len(rows))
-
+    make = partial(_make_examples, task, rows, tokenizer, encoding, lengths)
     names = {"split": split, "sources": list(rows.sources[:NUM_NAMES])}
     prepared = prepare_examples(make, key=key, names=names, describe=lambda: {"lengths": lengths.describe()})
     if shown := prepared.summary["lengths"]:
@@ -289,6 +267,33 @@ def encode_rows(
     for rule, number in prepared.rejected.count_rules().items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
     return Split(split, rows, prepared, encoding)
+
+
+def _make_examples(
+    task: Task,
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase,
+    encoding: Encoding,
+    lengths: Lengths,
+    reject: Reject,
+) -> Iterator[dict[str, Any]]:
+    """Check rows and make examples of them; what is wrong is raised when all have been looked at."""
+    labelled = [
+        column for column in task.COLUMNS if encoding.labelled or column.kind not in ("label", "labels")
+    ]
+    check_columns(rows, labelled)
+    problems = Problems()
+
+    def note(index: int, rule: str, detail: str) -> None:
+        lengths.note_rejected(index, rule, detail)
+        if rule.endswith(":error"):
+            problems.add(rows.where(index), detail)
+        else:
+            reject(index, rule, detail)
+
+    good = _check_rows(rows, task, encoding, note)
+    yield from lengths.watch(task.encode(good, tokenizer, encoding, note))
+    problems.raise_any(where=rows.name, num_rows=len(rows))
 
 
 RULES = {
