@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Changes, check_columns, prepare_rows
+from ftkit.data import Changes, Leakage, Mixture, check_columns, make_mixture, prepare_rows
 from ftkit.evaluation.analysis import EMPTY, analyse, check_analysis
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -46,6 +46,7 @@ from ftkit.runs import (
     is_main_process,
     read_json,
     write_json,
+    write_json_lines,
     write_text,
 )
 from ftkit.tasks import Task, get_task, read_labels, suit_task
@@ -57,6 +58,7 @@ from ftkit.tasks.encoding import (
     choose_held_out,
     encode_splits,
     list_encoding_changes,
+    read_example_rows,
 )
 from ftkit.training.checks import check_training
 
@@ -100,19 +102,21 @@ def finetune(
     further = open_further(recipe, task, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
     changes = prepared.changes + list_encoding_changes(splits)
     check_analysis(choose_held_out(splits), recipe.evaluation)
     with discard_unstarted(folder, continued=continued):
         write_start(folder, recipe, task, splits, changes, base, continued=continued)
+        write_leakage(folder, prepared.leakage)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
         if recipe.evaluation.baseline:
             further.score("base", base)
-        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
+        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts, mixture=mixture)
     scored |= score_tuned(recipe, task, base, splits, metrics)
     further.score("tuned", base)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
-    report = add_changes(report, prepared.num_read, changes)
     report = add_further(report, further)
+    report = add_changes(report, prepared.num_read, changes) | report_rows(prepared.leakage, mixture)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 
@@ -162,6 +166,8 @@ def tune(
     metrics: Sequence[str],
     best_metric: tuple[str, bool],
     label_counts: Mapping[str, int],
+    *,
+    mixture: Mixture | None = None,
 ) -> TrainingResult:
     """Train the base in place and save it; an adapter is saved by itself and then merged."""
     from transformers import set_seed
@@ -200,6 +206,7 @@ def tune(
             num_rows=len(splits["train"].rows),
             multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
         ),
+        mixture=mixture,
     )
     if recipe.adapter is not None:
         if is_main_process():
@@ -271,6 +278,18 @@ def add_changes(report: Mapping[str, Any], num_read: Mapping[str, int], changes:
         for name, counts in report["data"].items()
     }
     return {**report, "data": data, "changes": changes.list_counts()}
+
+
+def write_leakage(folder: RunFolder, leakage: Leakage | None) -> None:
+    """Write which training rows repeat which held-out rows, as JSON lines."""
+    if leakage is not None and is_main_process():
+        write_json_lines(folder.data / "leakage.jsonl", leakage)
+
+
+def report_rows(leakage: Leakage | None, mixture: Mixture | None) -> dict[str, Any]:
+    """Return what report.json says of rows that repeat held-out ones, and of the sources in an epoch."""
+    found = {} if leakage is None else {"leakage": leakage.describe()}
+    return found if mixture is None else {**found, "mixing": mixture.describe()}
 
 
 def finish_run(

@@ -136,7 +136,7 @@ def load_held_out(recipe: Recipe, data: Any) -> tuple[str, Rows]:
     if data is not None:
         name = str(data) if isinstance(data, (str, Path)) else "rows in memory"
         return name, prepare_held_out(recipe.data, data, columns=columns)[0]
-    splits = prepare_rows(recipe.data, seed=recipe.training.seed, columns=columns).splits
+    splits = prepare_rows(recipe.data, seed=recipe.training.seed, columns=columns, for_training=False).splits
     for split in HELD_OUT:
         if split in splits:
             return split, splits[split]

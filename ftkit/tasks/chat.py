@@ -53,14 +53,27 @@ logger = logging.getLogger(__name__)
 VERSION = 3
 SUMMARY = "learn an assistant's answers from conversations"
 COLUMNS = (
-    Column("messages", "messages", required=False, meaning="the conversation: role and content of each turn"),
-    Column("conversations", "list", required=False, meaning="instead of messages: ShareGPT's from and value"),
+    Column(
+        "messages",
+        "messages",
+        required=False,
+        meaning="the conversation: role and content of each turn",
+        compared_as="prompt",
+    ),
+    Column(
+        "conversations",
+        "list",
+        required=False,
+        meaning="instead of messages: ShareGPT's from and value",
+        compared_as="prompt",
+    ),
     Column(
         "prompt",
         "text",
         required=False,
         meaning="instead of messages: what the user says",
         also=(*PROMPT_COLUMNS[1:], "input"),
+        compared_as="prompt",
     ),
     Column(
         "answer",
@@ -70,7 +83,9 @@ COLUMNS = (
         also=ANSWER_COLUMNS[1:],
     ),
     Column("system", "text", required=False, meaning="the system's turn"),
-    Column("history", "list", required=False, meaning="earlier pairs of prompt and answer"),
+    Column(
+        "history", "list", required=False, meaning="earlier pairs of prompt and answer", compared_as="prompt"
+    ),
     Column("tools", "any", required=False, meaning="the functions that the assistant may call"),
     Column("weight", "number", required=False, meaning="how much its loss counts; turns may have one too"),
 )
