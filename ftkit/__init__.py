@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import clean_data, evaluate, finetune
+    from ftkit.pipeline import clean_data, describe_data, evaluate, finetune, preview_data
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -26,12 +26,14 @@ __all__ = [
     "Recipe",
     "Run",
     "clean_data",
+    "describe_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
     "finetune",
     "load_recipe",
     "open_run",
+    "preview_data",
     "train_tokenizer",
 ]
 
@@ -42,12 +44,14 @@ ROOMS = {
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
     "clean_data": "ftkit.pipeline",
+    "describe_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "preview_data": "ftkit.pipeline",
     "train_tokenizer": "ftkit.training.tokenizer",
 }
 """Public name -> the module that has it."""

@@ -6,7 +6,7 @@ from ftkit.data.examples import Prepared, prepare_examples
 from ftkit.data.leakage import Leakage
 from ftkit.data.loading import load_rows
 from ftkit.data.mixing import Mixture, make_mixture
-from ftkit.data.preparation import PreparedRows, prepare_held_out, prepare_rows
+from ftkit.data.preparation import PreparedRows, load_sources, prepare_held_out, prepare_rows
 from ftkit.data.rows import Rows
 from ftkit.data.splitting import split_rows
 
@@ -24,6 +24,7 @@ __all__ = [
     "Stage",
     "check_columns",
     "load_rows",
+    "load_sources",
     "make_mixture",
     "prepare_examples",
     "prepare_held_out",
