@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.data.cache_listing import list_cache, prune_cache
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
@@ -31,9 +32,11 @@ __all__ = [
     "describe_tasks",
     "evaluate",
     "finetune",
+    "list_cache",
     "load_recipe",
     "open_run",
     "preview_data",
+    "prune_cache",
     "train_tokenizer",
 ]
 
@@ -49,9 +52,11 @@ ROOMS = {
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
+    "list_cache": "ftkit.data.cache_listing",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
     "preview_data": "ftkit.pipeline",
+    "prune_cache": "ftkit.data.cache_listing",
     "train_tokenizer": "ftkit.training.tokenizer",
 }
 """Public name -> the module that has it."""
