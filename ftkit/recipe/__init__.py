@@ -18,7 +18,7 @@ from ftkit.recipe.sections import (
     TrainingSection,
 )
 from ftkit.recipe.starters import Starter, make_starter, write_starter
-from ftkit.recipe.table import make_settings_table
+from ftkit.recipe.table import make_rules_table, make_settings_table
 from ftkit.recipe.values import read_duration
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "load_recipe",
     "make_json_schema",
     "make_recipe",
+    "make_rules_table",
     "make_settings_table",
     "make_starter",
     "read_duration",
