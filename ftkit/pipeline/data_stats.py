@@ -15,7 +15,7 @@ from ftkit.recipe import Recipe
 from ftkit.reporting.widths import draw_bar, measure_width, pad
 from ftkit.tasks import get_task
 
-_MOST_SHOWN = 12
+_MOST_SHOWN = 20
 _BAR = "background:#4c78a8;height:0.8em"
 Bars = Sequence[tuple[str, int]]
 
