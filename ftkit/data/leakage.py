@@ -20,6 +20,7 @@ from ftkit.data.problems import show
 from ftkit.data.records import ComparedColumns, Records, find_compared_columns, make_record
 from ftkit.data.rows import Rows
 from ftkit.errors import DataError
+from ftkit.recipe.paths import show_source
 
 if TYPE_CHECKING:
     from ftkit.recipe.sections import DataSection, LeakageSection
@@ -136,7 +137,7 @@ def find_leakage(
     train, settings = splits["train"], section.leakage
     compared = find_compared_columns(columns, train)
     held_out = {name: splits[name] for name in ("test", "validation") if name in splits}
-    held_out |= {source: _load_benchmark(source, section, compared) for source in settings.against}
+    held_out |= {show_source(each): _load_benchmark(each, section, compared) for each in settings.against}
     if not held_out or not compared:
         return None
     found = _find_or_read(train, held_out, settings, compared)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError
+from ftkit.recipe.paths import show_source
 from ftkit.recipe.values import names_source
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def make_mixture(section: DataSection, rows: Rows, example_rows: NDArray[np.int6
         return None
     numbers = find_source_numbers(entries, rows)[example_rows]
     members = [np.flatnonzero(numbers == number) for number in range(len(entries))]
-    names = [", ".join(_list_names(each)) for each in entries]
+    names = [", ".join(map(show_source, _list_names(each))) for each in entries]
     if empty := [name for name, some in zip(names, members, strict=True) if not len(some)]:
         raise DataError(
             f"data.train: no row of {' and '.join(empty)} is left to train on; take the source out"

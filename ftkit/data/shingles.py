@@ -3,6 +3,10 @@
 A piece is two neighbouring words; in scripts that put no spaces between words (Chinese, Japanese, Thai,
 ...) two neighbouring characters. Sentence marks, quotes and brackets are left out; `+` and `-` are words.
 Everything works on arrays of hashes, many texts at a time.
+
+Why words: with pieces of 5 characters (2 of Chinese), `Deleted {name} "{object}".` and `Added {name}
+"{object}".` have a similarity of 0.72, and 0.83 in Chinese, because one word is few of the characters; with
+pairs of words 0.50 and 0.43 (data/translations); a poem with one or two other characters stays above 0.8.
 """
 
 from __future__ import annotations

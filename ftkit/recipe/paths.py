@@ -119,3 +119,8 @@ def show_path(path: Path) -> str:
     here = os.getcwd()
     below = absolute.startswith(here.rstrip(os.sep) + os.sep)
     return make_printable(os.path.relpath(absolute, here) if below else absolute)
+
+
+def show_source(text: str) -> str:
+    """Write where rows come from for people: a path as `show_path` does, anything else as it is."""
+    return show_path(Path(text)) if os.path.isabs(text) else text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftkit.recipe import make_recipe
-from ftkit.recipe.paths import make_absolute, names_path, show_path
+from ftkit.recipe.paths import make_absolute, names_path, show_path, show_source
 
 
 @pytest.mark.parametrize(
@@ -160,3 +160,9 @@ def test_weighted_sources_are_relative_to_the_recipe_too(tmp_path):
     recipe = make_recipe({"task": "chat", "model": "m/n", "data": train}, folder=tmp_path)
     a, b = (str(tmp_path / name) for name in ("a.jsonl", "b.jsonl"))
     assert recipe.data.train == [a, {"source": [b, "org/name"], "weight": 2}]
+
+
+def test_a_source_is_shown_as_short_as_it_stays_clear(folder):
+    assert show_source(str(folder / "数据" / "*.jsonl")) == os.path.join("数据", "*.jsonl")
+    for text in ("/elsewhere/a.csv", "org/name?split=test", "s3://bucket/a.csv", "pypi:name==1/a.csv"):
+        assert show_source(text) == text
