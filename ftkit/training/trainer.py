@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from transformers import Trainer
 
 from ftkit.models.padding_free import without_padding
 from ftkit.tasks.padding import IGNORED
-from ftkit.training.memory import is_out_of_memory, make_memory_error
+from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         named = self.model.named_parameters()
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
         self.num_tokens_seen = 0
+        self.last_logged: tuple[float, int] | None = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -75,6 +77,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """
         model.train()
         self._set_optimizer_mode("train")
+        self.last_logged = self.last_logged or (time.perf_counter(), 0)
         micro_batches: Sequence[MicroBatch] = inputs
         num_items = sum(self.task.count_items(batch) for batch in micro_batches)
         scale = self.args.world_size / (self._sum_over_processes(num_items) or 1)
@@ -97,6 +100,17 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         handler: Any = self.callback_handler
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
+
+    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
+        """Add to the loss how fast the steps since the last line were, and the most memory so far."""
+        if "loss" in logs:
+            now = time.perf_counter()
+            before, tokens = self.last_logged or (now, 0)
+            self.last_logged = (now, self.num_tokens_seen)
+            speed = (self.num_tokens_seen - tokens) * self.args.world_size / max(now - before, 1e-9)
+            memory = read_peak_bytes(self.args.device) / 1e9
+            logs = {**logs, "tokens_per_second": round(speed, 1), "peak_memory_gb": round(memory, 3)}
+        super().log(logs, *arguments, **named)
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Add up what the model estimates for each micro-batch."""
