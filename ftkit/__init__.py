@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import evaluate, finetune
+    from ftkit.pipeline import clean_data, evaluate, finetune
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -25,6 +25,7 @@ __all__ = [
     "GenerationOptions",
     "Recipe",
     "Run",
+    "clean_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
@@ -40,6 +41,7 @@ ROOMS = {
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "clean_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 SUMMARY = "fill in hidden words of plain text (continued pretraining of encoders)"
-COLUMNS = (Column("text", "text", required=True, meaning="one document"),)
+COLUMNS = (Column("text", "text", required=True, meaning="one document", compared_as="text"),)
 READS = frozenset({"data.documents", "data.mlm_probability", "data.whole_word_masking", "data.segmenter"})
 MODEL_CLASS = "AutoModelForMaskedLM"
 ADAPTER_TYPE = "FEATURE_EXTRACTION"
@@ -49,11 +49,6 @@ BEGINS, GOES_ON, NEVER_HIDDEN = 1, 0, -1
 def check_row(row: Row, encoding: Encoding) -> str | None:
     """Every text is good; that it is one, and not empty, is checked by its column."""
     return None
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
 
 
 def encode(

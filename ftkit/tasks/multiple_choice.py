@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 VERSION = 1
 SUMMARY = "choose the right one of several answers; how many there are may differ by row"
 COLUMNS = (
-    Column("question", "text", required=True, meaning="what is asked, or the text to go on from"),
-    Column("choices", "list", required=True, meaning="the answers to choose from, two or more"),
+    Column(
+        "question",
+        "text",
+        required=True,
+        meaning="what is asked, or the text to go on from",
+        compared_as="question",
+    ),
+    Column(
+        "choices",
+        "list",
+        required=True,
+        meaning="the answers to choose from, two or more",
+        compared_as="choices",
+    ),
     Column(
         "answer", "label", required=True, meaning="the right one: its place from 0, its letter, or its text"
     ),
@@ -86,11 +98,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
         f"column 'answer' is {row.get('answer')!r}, which is none of the {len(choices)} choices; "
         f"write its place (0 to {len(choices) - 1}), {letters}or its text"
     )
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the choices of each row are its own."""
-    return {}
 
 
 def encode(
