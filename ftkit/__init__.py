@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.data.cache_listing import list_cache, prune_cache
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
@@ -30,8 +31,10 @@ __all__ = [
     "describe_tasks",
     "evaluate",
     "finetune",
+    "list_cache",
     "load_recipe",
     "open_run",
+    "prune_cache",
     "train_tokenizer",
 ]
 
@@ -46,8 +49,10 @@ ROOMS = {
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
+    "list_cache": "ftkit.data.cache_listing",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "prune_cache": "ftkit.data.cache_listing",
     "train_tokenizer": "ftkit.training.tokenizer",
 }
 """Public name -> the module that has it."""
