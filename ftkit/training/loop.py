@@ -216,7 +216,8 @@ def _choose_limit(
         bytes_per_token=per_token,
         longest=longest,
     )
-    limit = replace(limit, counts_padding=not can_do_without_padding(model, longest))
+    packs = not arguments.torch_compile and can_do_without_padding(model, longest)  # compiled: equal shapes
+    limit = replace(limit, counts_padding=not packs)
     if limit.num_tokens is not None:
         padding = "with" if limit.counts_padding else "without"
         logger.info(

@@ -17,7 +17,7 @@ from ftkit.models.padding_free import without_padding
 from ftkit.runs.checkpoint_folders import ASIDE
 from ftkit.tasks.padding import IGNORED
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
-from ftkit.training.memory import is_out_of_memory, make_memory_error
+from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.num_tokens_seen = 0
         self.aside: Path | None = None
         self.checkpoint_seconds = 0.0
+        self.last_logged: tuple[float, int] | None = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -87,6 +88,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """
         model.train()
         self._set_optimizer_mode("train")
+        self.last_logged = self.last_logged or (time.perf_counter(), 0)
         micro_batches: Sequence[MicroBatch] = inputs
         num_items = sum(self.task.count_items(batch) for batch in micro_batches)
         scale = self.args.world_size / (self._sum_over_processes(num_items) or 1)
@@ -109,6 +111,17 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         handler: Any = self.callback_handler
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
+
+    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
+        """Add to the loss how fast the steps since the last line were, and the most memory so far."""
+        if "loss" in logs:
+            now = time.perf_counter()
+            before, tokens = self.last_logged or (now, 0)
+            self.last_logged = (now, self.num_tokens_seen)
+            speed = (self.num_tokens_seen - tokens) * self.args.world_size / max(now - before, 1e-9)
+            memory = read_peak_bytes(self.args.device) / 1e9
+            logs = {**logs, "tokens_per_second": round(speed, 1), "peak_memory_gb": round(memory, 3)}
+        super().log(logs, *arguments, **named)
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Add up what the model estimates for each micro-batch."""
