@@ -60,6 +60,13 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
                 "training.precision: float32; the last checkpoint is from before"
             )
 
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Note that there is a checkpoint, for the curves."""
+        if state.is_world_process_zero:
+            append_json_line(self.path, {"step": state.global_step, "checkpoint": True})
+
 
 class Progress(TrainerCallback):  # type: ignore[misc]
     """Shows where training is: a bar on a terminal, plain lines elsewhere."""

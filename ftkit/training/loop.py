@@ -14,6 +14,7 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
+from ftkit.training.meter import read_memory_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class TrainingResult:
     """The step whose weights the model has; None where the last step's are kept."""
     seconds: float
     tokens_per_second: float
+    num_tokens: int
+    """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
+    memory_bytes: int
+    """The most that tensors took on the accelerator, or what the process takes on a CPU."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
@@ -136,7 +141,9 @@ def train(
         num_epochs=float(state.epoch or 0.0),
         best_step=state.best_global_step if arguments.load_best_model_at_end else None,
         seconds=seconds,
-        tokens_per_second=trainer.num_tokens_seen / max(seconds, 1e-9),
+        tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
+        num_tokens=state.num_input_tokens_seen,
+        memory_bytes=read_memory_bytes(arguments.device),
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(

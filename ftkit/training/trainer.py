@@ -12,6 +12,7 @@ from transformers import Trainer
 
 from ftkit.tasks.padding import IGNORED
 from ftkit.training.memory import is_out_of_memory, make_memory_error
+from ftkit.training.meter import StepMeter, read_memory_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
         named = self.model.named_parameters()
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
-        self.num_tokens_seen = 0
+        self.meter = StepMeter()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -75,15 +76,27 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         model.train()
         self._set_optimizer_mode("train")
         micro_batches: Sequence[MicroBatch] = inputs
-        num_items = sum(self.task.count_items(batch) for batch in micro_batches)
-        scale = self.args.world_size / (self._sum_over_processes(num_items) or 1)
+        num_items, num_tokens = self._sum_over_processes(
+            sum(self.task.count_items(batch) for batch in micro_batches),
+            sum(int(batch["attention_mask"].sum()) for batch in micro_batches),
+        )
+        scale = self.args.world_size / (num_items or 1)
         total = torch.zeros((), device=self.args.device)
         for position, batch in enumerate(micro_batches):
             is_last = position == len(micro_batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
-        self.num_tokens_seen += sum(int(batch["attention_mask"].sum()) for batch in micro_batches)
+        self.meter.num_tokens += int(num_tokens)
+        self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
         return total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add to a line of the loss what the steps took: for the metrics file and for every tracker."""
+        if "loss" in logs:
+            logs["tokens_per_second"] = self.meter.read_tokens_per_second()
+            logs["num_tokens"] = self.state.num_input_tokens_seen
+            logs["memory_bytes"] = read_memory_bytes(self.args.device)
+        super().log(logs, start_time)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -91,7 +104,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """Score the validation rows with ftkit's own evaluation and report it as `Trainer` would."""
         assert self.validate is not None  # without validation rows the arguments never ask for it
         self._set_optimizer_mode("eval")
-        scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
+        with self.meter.paused():
+            scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
         self.log(scores)
         handler: Any = self.callback_handler
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
@@ -128,11 +142,12 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             ) from error
         return loss.detach()
 
-    def _sum_over_processes(self, number: float) -> float:
+    def _sum_over_processes(self, *numbers: float) -> list[float]:
         if self.args.world_size == 1:
-            return number
-        numbers = self.accelerator.gather(torch.tensor([float(number)], device=self.args.device))
-        return float(numbers.sum())
+            return list(numbers)
+        mine = torch.tensor([numbers], dtype=torch.float64, device=self.args.device)
+        sums: list[float] = self.accelerator.gather(mine).sum(dim=0).tolist()
+        return sums
 
     def _set_optimizer_mode(self, mode: str) -> None:
         """Switch the schedule-free optimisers, which keep two sets of weights."""
