@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import evaluate, finetune
+    from ftkit.pipeline import evaluate, finetune, write_report
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -32,6 +32,7 @@ __all__ = [
     "load_recipe",
     "open_run",
     "train_tokenizer",
+    "write_report",
 ]
 
 ROOMS = {
@@ -47,6 +48,7 @@ ROOMS = {
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
     "train_tokenizer": "ftkit.training.tokenizer",
+    "write_report": "ftkit.pipeline",
 }
 """Public name -> the module that has it."""
 

@@ -90,7 +90,8 @@ def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert
     assert [line["label"] for line in report["per_class"]] == ["ham", "spam"]
     names = {path.name for path in run.folder.path.iterdir()}
     assert names == {
-        "recipe.yaml", "run.json", "data", "checkpoints", "metrics.jsonl", "model", "evaluation", "README.md"
+        "recipe.yaml", "run.json", "data", "checkpoints", "metrics.jsonl", "model", "evaluation", "README.md",
+        "report.html",
     }  # fmt: skip
     rejected = [json.loads(line) for line in (run.folder.data / "rejected.jsonl").read_text().splitlines()]
     assert (

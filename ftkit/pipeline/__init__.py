@@ -2,5 +2,6 @@
 
 from ftkit.pipeline.finetuning import describe_run, finetune
 from ftkit.pipeline.scoring_runs import evaluate
+from ftkit.pipeline.showing_runs import write_report
 
-__all__ = ["describe_run", "evaluate", "finetune"]
+__all__ = ["describe_run", "evaluate", "finetune", "write_report"]

@@ -39,11 +39,13 @@ from ftkit.models import (
 from ftkit.pipeline.starting import claim, load_base, read_recipe, write_start
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
+from ftkit.reporting.page import write_page
 from ftkit.runs import (
     RunFolder,
     discard_unstarted,
     is_main_process,
     read_json,
+    read_saved_run,
     write_json,
     write_text,
 )
@@ -108,6 +110,7 @@ def describe_run(run: Run) -> str:
         "",
         f"run:    {path}",
         f"model:  {os.path.join(path, run.folder.model.name)}",
+        f"report: {os.path.join(path, run.folder.page.name)}",
         f"use it: ftkit {use.format(shlex.quote(path))}",
     ]
     return "\n".join(lines)
@@ -252,10 +255,11 @@ def finish_run(
     scored: Mapping[str, Scored],
     report: dict[str, Any],
 ) -> Run:
-    """Write the report and the card, and mark the run as finished."""
+    """Write the report and the card, mark the run as finished, and write its page."""
     if is_main_process():
         write_evaluation(folder.evaluation, report, scored.get("tuned", Scored([], {})), task, base.labels)
         write_text(folder.card, make_card(recipe, report, task.MODEL_CLASS))
         finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         write_json(folder.info, {**read_json(folder.info), "status": "finished", "finished": finished})
+        write_page(read_saved_run(folder.path))
     return Run(folder)

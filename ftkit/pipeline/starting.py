@@ -23,11 +23,13 @@ from ftkit.models import (
     read_device,
 )
 from ftkit.recipe import Recipe, dump_recipe, load_recipe, make_recipe
+from ftkit.reporting.examples import describe_examples
 from ftkit.runs import (
     RunFolder,
     claim_run_folder,
     is_main_process,
     start_run,
+    write_json,
     write_json_lines,
 )
 from ftkit.tasks import Task
@@ -131,3 +133,4 @@ def write_info(
         for entry in split.prepared.rejected
     )
     write_json_lines(folder.data / "rejected.jsonl", rejected)
+    write_json(folder.data / "examples.json", describe_examples(splits, task, base.tokenizer))

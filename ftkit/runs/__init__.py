@@ -1,25 +1,39 @@
 """The run folder: what lies where, written atomically, read back whole."""
 
-from ftkit.runs.files import append_json_line, read_json, write_json, write_json_lines, write_text
+from ftkit.runs.files import (
+    append_json_line,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 from ftkit.runs.folder import (
     RunFolder,
     check_writable,
     claim_run_folder,
     discard_unstarted,
+    flatten_settings,
     is_main_process,
     open_run_folder,
     start_run,
 )
+from ftkit.runs.saved import SavedRun, find_runs, read_saved_run
 
 __all__ = [
     "RunFolder",
+    "SavedRun",
     "append_json_line",
     "check_writable",
     "claim_run_folder",
     "discard_unstarted",
+    "find_runs",
+    "flatten_settings",
     "is_main_process",
     "open_run_folder",
     "read_json",
+    "read_json_lines",
+    "read_saved_run",
     "start_run",
     "write_json",
     "write_json_lines",

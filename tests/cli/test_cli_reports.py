@@ -1,0 +1,58 @@
+"""The commands that show runs, in a terminal."""
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def done(here, finished):
+    """A finished classifier in the working folder."""
+    shutil.copytree(finished / "run", here / "run")
+    return here / "run"
+
+
+def test_finetune_leaves_a_page_and_says_where(run, here):
+    result = run("finetune", "recipe.yaml")
+    assert "\nreport: run/report.html\n" in result.out
+    page = (here / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Cannot tell" in page or "than the base" in page or "No change" in page
+
+
+def test_report_prints_verdict_and_table_and_writes_the_page_anew(run, done):
+    (done / "report.html").unlink()
+    result = run("report", "run")
+    assert result.code == 0
+    assert result.out.startswith("text-classification, test: 9 rows\n\n")
+    assert "macro_f1 (more is better)" in result.out
+    assert result.out.endswith("\n\npage: run/report.html\n")
+    assert (done / "report.html").is_file()
+
+
+def test_report_as_json_is_report_json(run, done):
+    result = run("report", "run", "--json")
+    assert json.loads(result.out) == json.loads((done / "evaluation" / "report.json").read_text())
+
+
+def test_report_without_rows_goes_where_it_is_told(run, done, here):
+    before = (done / "report.html").read_bytes()
+    result = run("report", "run", "--no-rows", "--output", "public.html")
+    assert result.out.endswith("page: public.html\n")
+    assert "without the text of rows" in (here / "public.html").read_text(encoding="utf-8")
+    assert (done / "report.html").read_bytes() == before
+
+
+def test_report_of_what_is_no_run_is_one_error(run, here):
+    run("report", "nothing").check_error(r"nothing: not the folder of a run: there is no such folder; .*")
+
+
+def test_report_of_an_unfinished_run_is_one_error(run, done):
+    info = json.loads((done / "run.json").read_text())
+    (done / "run.json").write_text(json.dumps({**info, "status": "running"}))
+    run("report", "run").check_error(r"run: the run is not finished \(status: running\); continue it: .*")
+
+
+def test_report_of_a_damaged_run_is_one_error(run, done):
+    (done / "evaluation" / "report.json").write_text("{")
+    run("report", "run").check_error(r"run/evaluation/report\.json: damaged, no JSON: .*")
