@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import evaluate, finetune, write_report
+    from ftkit.pipeline import compare_runs, evaluate, finetune, write_report
     from ftkit.recipe import Recipe, load_recipe
+    from ftkit.reporting.run_list import list_runs
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
 
@@ -25,10 +26,12 @@ __all__ = [
     "GenerationOptions",
     "Recipe",
     "Run",
+    "compare_runs",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
     "finetune",
+    "list_runs",
     "load_recipe",
     "open_run",
     "train_tokenizer",
@@ -41,10 +44,12 @@ ROOMS = {
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "compare_runs": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
+    "list_runs": "ftkit.reporting.run_list",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
     "train_tokenizer": "ftkit.training.tokenizer",

@@ -36,3 +36,47 @@ def report(
 
     path = write_report(run, output=output, with_rows=rows)
     typer.echo(f"{Evaluation(saved.report)}\n\npage: {path}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN ...", help="Folders of finished runs.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page too, such as comparison.html.")
+    ] = None,
+    any_rows: Annotated[
+        bool, typer.Option("--any-rows", help="Also runs that were scored on different rows.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put runs side by side: settings that differ, scores, cost; each against the first."""
+    from ftkit.pipeline import compare_runs
+
+    comparison = compare_runs(*runs, any_rows=any_rows)
+    shown = json.dumps(comparison.as_dict(), ensure_ascii=False, indent=2) if as_json else str(comparison)
+    typer.echo(shown)
+    if output is not None:
+        typer.echo(f"page: {comparison.write_page(output)}", err=True)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What is searched.")] = Path("runs"),
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Such as 'macro_f1>=0.9' or model.base~minilm; repeatable."),
+    ] = None,
+    sort: Annotated[str | None, typer.Option(metavar="NAME", help="A setting or score to sort by.")] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="The largest first.")] = False,
+    show: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further column; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs in a folder, filtered and sorted by any setting or score."""
+    from ftkit.reporting.run_list import list_runs
+
+    found = list_runs(folder, where=where or (), sort=sort, descending=descending, show=show or ())
+    typer.echo(json.dumps(list(found.runs), ensure_ascii=False, indent=2) if as_json else str(found))

@@ -1,7 +1,8 @@
 """The stories: what `ftkit finetune`, `ftkit eval` and their like do, one line per stage."""
 
+from ftkit.pipeline.comparing import compare_runs
 from ftkit.pipeline.finetuning import describe_run, finetune
 from ftkit.pipeline.scoring_runs import evaluate
 from ftkit.pipeline.showing_runs import write_report
 
-__all__ = ["describe_run", "evaluate", "finetune", "write_report"]
+__all__ = ["compare_runs", "describe_run", "evaluate", "finetune", "write_report"]

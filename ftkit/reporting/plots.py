@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from markupsafe import Markup
@@ -33,6 +33,7 @@ COLOURS = {
     "base": "#050505",
     "better": "#060606",
     "worse": "#070707",
+    **{f"line-{place}": f"#0808{place:02x}" for place in range(8)},
 }
 """Variable of the stylesheet -> what stands for it while matplotlib draws."""
 
@@ -56,6 +57,30 @@ class Plot:
 def draw_course(course: Course) -> list[Plot]:
     """Draw every curve of a run, with evaluations and checkpoints marked."""
     return [_draw_curve(curve, course) for curve in (*course.curves, *course.scores)]
+
+
+def draw_together(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> Plot:
+    """Draw one line for each of several runs, at most eight, in colours of their own.
+
+    Args:
+        title: of the picture.
+        lines: name of the run -> (step, value).
+    """
+
+    def paint(axes: Axes) -> None:
+        for place, line in enumerate(lines.values()):
+            axes.plot(*zip(*line, strict=True), color=COLOURS[f"line-{place}"], linewidth=1.4)
+        axes.set_xlabel("step")
+
+    shown = [point for line in lines.values() for point in line]
+    names = [name for name, line in lines.items() for _ in line]
+    svg, places = draw((4.6, 2.4), paint, shown)
+    points = [
+        [*place, f"{name}, step {step:g}: {value:.4g}"]
+        for place, name, (step, value) in zip(places, names, shown, strict=True)
+    ]
+    ends = "; ".join(f"{name} ends at {line[-1][1]:.4g}" for name, line in lines.items())
+    return Plot(title, svg, f"{title}: {ends}", json.dumps(points, ensure_ascii=False))
 
 
 def draw_interval(

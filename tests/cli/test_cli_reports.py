@@ -56,3 +56,38 @@ def test_report_of_an_unfinished_run_is_one_error(run, done):
 def test_report_of_a_damaged_run_is_one_error(run, done):
     (done / "evaluation" / "report.json").write_text("{")
     run("report", "run").check_error(r"run/evaluation/report\.json: damaged, no JSON: .*")
+
+
+def test_compare_refuses_runs_on_other_rows_and_shows_them_when_told(run, finished, here):
+    folders = [finished / "run", finished / "chat_run"]
+    run("compare", *folders).check_error(r"compare: the runs were scored on different rows: run on .*")
+    result = run("compare", *folders, "--any-rows", "--output", "both.html")
+    assert result.out.split()[:2] == ["run", "chat_run"]
+    assert result.err == "page: both.html\n"
+    assert (here / "both.html").is_file()
+
+
+def test_compare_needs_two_runs(run, finished):
+    run("compare", finished / "run").check_error(r"compare: needs two runs or more; found 1; .*")
+
+
+def test_compare_as_json(run, finished, here):
+    run("finetune", "recipe.yaml", "training.learning_rate=1e-2")
+    values = json.loads(run("compare", finished / "run", "run", "--any-rows", "--json").out)
+    assert values["differences"]["training.learning_rate"] == [5e-05, 0.01]
+
+
+def test_runs_lists_what_is_there_sorted_and_filtered(run, finished):
+    lines = run("runs", finished).out.splitlines()
+    assert lines[0].split()[:3] == ["run", "status", "verdict"]
+    assert {line.split()[0] for line in lines[1:]} == {"run", "chat_run"}
+    assert len(run("runs", finished, "--where", "task=chat").out.splitlines()) == 2
+    listed = json.loads(run("runs", finished, "--sort", "training.batch_size", "--json").out)
+    assert [one["training.batch_size"] for one in listed] == [4, 8]
+
+
+def test_runs_of_a_folder_without_any_is_one_error(run, here):
+    (here / "runs").mkdir()
+    run("runs").check_error(r"runs: there are no runs in it; name the folder that your runs are in")
+    run("runs", "nowhere").check_error(r"nowhere: cannot be searched for runs: there is no such folder; .*")
+    run("runs", "--where", "x", "runs").check_error(r"runs: there are no runs in it; .*")

@@ -184,7 +184,9 @@ EXAMPLES = {
 def write_run(folder, *, report=None, rate=2e-4, status="finished", log=None):
     """Write the folder of a run."""
     folder.mkdir(parents=True)
-    (folder / "recipe.yaml").write_text(RECIPE % {"rate": rate, "name": folder.name}, encoding="utf-8")
+    (folder / "recipe.yaml").write_text(
+        RECIPE % {"rate": f"{rate:.1e}", "name": folder.name}, encoding="utf-8"
+    )
     report = report or make_report()
     info = {
         "status": status, "started": "2026-11-27T07:33:49+0000", "finished": "2026-11-27T07:37:15+0000",
