@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import check_columns, load_splits
+from ftkit.evaluation.analysis import EMPTY, analyse, check_analysis
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
     HEAD_NOTE,
@@ -23,7 +24,6 @@ from ftkit.evaluation.scoring import (
     Scored,
     check_names,
     choose_metrics,
-    compare_with_base,
     find_threshold,
     score_model,
     score_records,
@@ -92,6 +92,7 @@ def finetune(
     check_splits(rows, task, recipe.data, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    check_analysis(choose_held_out(splits), recipe.evaluation)
     with discard_unstarted(folder, continued=continued):
         write_start(folder, recipe, task, splits, base, continued=continued)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
@@ -240,8 +241,10 @@ def report_run(
         split=name,
         rows=data.get(name, {"number": 0}),
         scored=scored,
-        comparisons=compare_with_base(scored, task, metrics, recipe.training.seed),
         details=task.explain(scored["tuned"].records, base.labels) if "tuned" in scored else {},
+        analysis=EMPTY
+        if held_out is None
+        else analyse(scored, held_out, task, base, metrics, recipe.evaluation, seed=recipe.training.seed),
         notes=[note for note, holds in notes.items() if holds],
     )
     return {**report, "data": data, "training": result.as_dict()}
