@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import compare_runs, evaluate, finetune, write_report
+    from ftkit.pipeline import compare_runs, evaluate, finetune, push_run, write_report
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.reporting.run_list import list_runs
     from ftkit.tasks.listing import describe_tasks
@@ -34,6 +34,7 @@ __all__ = [
     "list_runs",
     "load_recipe",
     "open_run",
+    "push_run",
     "train_tokenizer",
     "write_report",
 ]
@@ -52,6 +53,7 @@ ROOMS = {
     "list_runs": "ftkit.reporting.run_list",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "push_run": "ftkit.pipeline",
     "train_tokenizer": "ftkit.training.tokenizer",
     "write_report": "ftkit.pipeline",
 }

@@ -80,3 +80,19 @@ def runs(
 
     found = list_runs(folder, where=where or (), sort=sort, descending=descending, show=show or ())
     typer.echo(json.dumps(list(found.runs), ensure_ascii=False, indent=2) if as_json else str(found))
+
+
+@app.command()
+def push(
+    run: RunArgument,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="name or org/name.", show_default=False)],
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+    with_rows: Annotated[
+        bool, typer.Option("--with-rows", help="Also what has texts of rows: predictions, rejected rows.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and send nothing.")] = False,
+) -> None:
+    """Upload a run's model, card and page to the hub, private by default."""
+    from ftkit.pipeline import push_run
+
+    typer.echo(str(push_run(run, repo, private=not public, with_rows=with_rows, dry_run=dry_run)))

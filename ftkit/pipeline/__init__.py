@@ -2,7 +2,8 @@
 
 from ftkit.pipeline.comparing import compare_runs
 from ftkit.pipeline.finetuning import describe_run, finetune
+from ftkit.pipeline.pushing import push_run
 from ftkit.pipeline.scoring_runs import evaluate
 from ftkit.pipeline.showing_runs import write_report
 
-__all__ = ["compare_runs", "describe_run", "evaluate", "finetune", "write_report"]
+__all__ = ["compare_runs", "describe_run", "evaluate", "finetune", "push_run", "write_report"]

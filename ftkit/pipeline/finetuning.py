@@ -258,11 +258,12 @@ def finish_run(
     scored: Mapping[str, Scored],
     report: dict[str, Any],
 ) -> Run:
-    """Write the report and the card, mark the run as finished, and write its page."""
+    """Write the report, mark the run as finished, and write its card and page."""
     if is_main_process():
         write_evaluation(folder.evaluation, report, scored.get("tuned", Scored([], {})), task, base.labels)
-        write_text(folder.card, make_card(recipe, report, task.MODEL_CLASS))
         finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         write_json(folder.info, {**read_json(folder.info), "status": "finished", "finished": finished})
-        write_page(read_saved_run(folder.path))
+        saved = read_saved_run(folder.path)
+        write_text(folder.card, str(make_card(saved, task.MODEL_CLASS)))
+        write_page(saved)
     return Run(folder)

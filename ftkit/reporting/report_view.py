@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -23,7 +25,7 @@ from ftkit.reporting.formats import (
 from ftkit.reporting.label_view import view_labels
 from ftkit.reporting.plots import draw_course
 from ftkit.reporting.summary import describe_change, summarise_scores, summarise_verdict
-from ftkit.runs import SavedRun
+from ftkit.runs import SavedRun, flatten_settings
 
 SECTIONS = (
     ("verdict", "Verdict"),
@@ -47,14 +49,16 @@ def make_view(run: SavedRun, *, with_rows: bool = True) -> dict[str, Any]:
 
     Args:
         run: a finished run.
-        with_rows: whether the text of rows may be shown; without, the page has numbers alone.
+        with_rows: whether the text of rows may be shown; without, the page has numbers alone, and of
+            paths their last part, for a page to pass on.
     """
     report = run.report
+    recipe = dict(run.recipe) if with_rows else shorten_paths(dict(run.recipe))
     view = {
         **view_summary(report, run.log),
         "version": run.info.get("versions", {}).get("ftkit", ""),
         "title": run.name,
-        "subtitle": f"{report['task']}; base: {name_base(run.recipe)}",
+        "subtitle": f"{report['task']}; base: {name_base(recipe)}",
         "facts": list_facts(run),
         "tables": _list_tables(report),
         "data": view_data(run, with_rows=with_rows),
@@ -66,10 +70,10 @@ def make_view(run: SavedRun, *, with_rows: bool = True) -> dict[str, Any]:
         "labels": view_labels(report),
         "errors": view_errors(report, with_rows=with_rows),
         "benchmarks": _list_benchmarks(report),
-        "settings": _list_settings(run),
-        "recipe": yaml.safe_dump(dict(run.recipe), allow_unicode=True, sort_keys=False),
+        "settings": list_changed_settings(run, short=not with_rows),
+        "recipe": yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False),
         "environment": _list_environment(run.info),
-        "commands": _list_commands(run),
+        "commands": _list_commands(run, str(run.folder.path) if with_rows else run.name),
     }
     shown = [id for id, _ in SECTIONS if id not in ("labels", "benchmarks") or view[id]]
     return {**view, "sections": [(id, title) for id, title in SECTIONS if id in shown]}
@@ -202,14 +206,35 @@ def _line_up(
     return [name, format_number(base), format_number(tuned), change, interval, one.get("verdict", "")]
 
 
-def _list_settings(run: SavedRun) -> list[tuple[str, str]]:
-    """Return the settings that differ from their defaults, as far as this ftkit knows them."""
+def list_changed_settings(run: SavedRun, *, short: bool = False) -> list[tuple[str, str]]:
+    """Return the settings that differ from their defaults, as far as this ftkit knows them.
+
+    Args:
+        run: the run.
+        short: cut absolute paths to their last part, for what is passed on.
+    """
     defaults = {name: field.get_default(call_default_factory=True) for name, field in list_settings().items()}
+    settings = flatten_settings(shorten_paths(dict(run.recipe)) if short else dict(run.recipe))
     return [
         (name, write_setting(value))
-        for name, value in run.settings.items()
+        for name, value in settings.items()
         if name not in defaults or defaults[name] != value
     ]
+
+
+def shorten_paths(value: Any) -> Any:
+    """Cut absolute paths in a recipe to their last part: who reads it need not know where it ran."""
+    if isinstance(value, Mapping):
+        return {key: shorten_paths(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [shorten_paths(one) for one in value]
+    return shorten_path(value) if isinstance(value, str) else value
+
+
+def shorten_path(text: str) -> str:
+    """Cut an absolute path to its last part; anything else stays."""
+    is_path = text.startswith(("/", "~", "\\\\")) or re.match(r"[A-Za-z]:[\\/]", text)
+    return PurePath(text.replace("\\", "/")).name or text if is_path else text
 
 
 def write_setting(value: Any) -> str:
@@ -231,8 +256,7 @@ def _list_environment(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in named.items() if value is not None]
 
 
-def _list_commands(run: SavedRun) -> list[tuple[str, str]]:
-    path = run.folder.path
+def _list_commands(run: SavedRun, path: str) -> list[tuple[str, str]]:
     commands = [
         (
             "The same run again, from its resolved recipe, in a new folder:",
@@ -242,7 +266,7 @@ def _list_commands(run: SavedRun) -> list[tuple[str, str]]:
         ("This page again:", f"ftkit report {path}"),
     ]
     first, _, rest = str(run.info.get("command", "")).partition(" ")
-    if rest.startswith("finetune"):
+    if rest.startswith("finetune") and path != run.name:
         name = "ftkit" if first.endswith(("ftkit", "__main__.py")) else first
         commands.insert(0, ("As it was started:", f"{name} {rest}"))
     return commands

@@ -19,6 +19,7 @@ from ftkit.runs.files import make_write_error, read_json, write_json, write_text
 
 PASSIVE_SETTINGS = (
     "output_dir",
+    "data.license",
     "training.report_to",
     "training.log_every",
     "training.save_total_limit",

@@ -91,3 +91,16 @@ def test_runs_of_a_folder_without_any_is_one_error(run, here):
     run("runs").check_error(r"runs: there are no runs in it; name the folder that your runs are in")
     run("runs", "nowhere").check_error(r"nowhere: cannot be searched for runs: there is no such folder; .*")
     run("runs", "--where", "x", "runs").check_error(r"runs: there are no runs in it; .*")
+
+
+def test_push_shows_what_would_go(run, done):
+    result = run("push", "run", "me/spam", "--dry-run")
+    assert result.code == 0
+    assert "model.safetensors" in result.out
+    assert "predictions.jsonl" not in result.out
+    assert "predictions.jsonl" in run("push", "run", "me/spam", "--dry-run", "--with-rows").out
+
+
+def test_push_without_a_network_or_with_a_wrong_name_is_one_error(run, done):
+    run("push", "run", "me/spam").check_error(r"push: HF_HUB_OFFLINE is set: nothing goes to the hub; .*")
+    run("push", "run", "a/b/c").check_error(r"a/b/c: not a repository's name: .*; write name or org/name")

@@ -30,6 +30,9 @@ class DataSection(Section):
     columns: Annotated[dict[str, Text], Field(examples=[{"text": "body", "label": "kind"}])] = {}
     """Where the file names a column otherwise than the task: task's name to file's name."""
 
+    license: Annotated[Text | None, Field(examples=["cc-by-4.0", "MIT; see LICENSE"])] = None
+    """Licence of the rows, in words, for the model card; `null`: not known."""
+
     label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
     """Labels in their order, as a list, or a mapping from each label in the rows to its name;
     `null`: the labels that the training rows have, sorted."""
