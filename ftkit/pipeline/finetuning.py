@@ -53,6 +53,7 @@ from ftkit.tasks import Task, get_task, read_labels, suit_task
 from ftkit.tasks.class_weights import make_class_weights
 from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
 from ftkit.training.checks import check_training
+from ftkit.training.trackers import tell_trackers
 
 if TYPE_CHECKING:
     from ftkit.training.loop import TrainingResult
@@ -99,7 +100,9 @@ def finetune(
         result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
     scored |= score_tuned(recipe, task, base, splits, metrics)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
-    return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
+    run = finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
+    tell_trackers(result.trackers, folder)
+    return run
 
 
 def describe_run(run: Run) -> str:

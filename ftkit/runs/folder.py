@@ -76,6 +76,11 @@ class RunFolder:
         return self.path / "evaluation"
 
     @property
+    def tensorboard(self) -> Path:
+        """Events for tensorboard, where the recipe reports to it."""
+        return self.path / "tensorboard"
+
+    @property
     def page(self) -> Path:
         """The run at a glance, for a browser."""
         return self.path / "report.html"

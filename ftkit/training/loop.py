@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError, InterruptedRun
@@ -16,6 +16,7 @@ from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
 from ftkit.training.meter import read_memory_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps
+from ftkit.training.trackers import TrackerGuard, guard_trackers
 
 if TYPE_CHECKING:
     import datasets
@@ -44,10 +45,12 @@ class TrainingResult:
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
     memory_bytes: int
     """The most that tensors took on the accelerator, or what the process takes on a CPU."""
+    trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
+    """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "trackers"}
 
 
 def train(
@@ -123,6 +126,7 @@ def train(
         validate=validate,
     )
     trainer.remove_callback(PrinterCallback)
+    trackers = guard_trackers(trainer, folder.tensorboard)
     last = folder.find_checkpoint()
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
@@ -132,6 +136,8 @@ def train(
     seconds = time.perf_counter() - started
     state = trainer.state
     if stop.signal is not None and state.global_step < state.max_steps:
+        for tracker in trackers:
+            tracker.finish()
         raise InterruptedRun(
             f"stopped after step {state.global_step} of {state.max_steps}; the checkpoint is in "
             f"{folder.checkpoints}. The same command continues from there"
@@ -144,6 +150,7 @@ def train(
         tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
         num_tokens=state.num_input_tokens_seen,
         memory_bytes=read_memory_bytes(arguments.device),
+        trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
