@@ -135,7 +135,7 @@ def _attach_to_tensorboard(tracker: Any, verdict: str, page: Path) -> None:
 def _attach_to_mlflow(tracker: Any, verdict: str, page: Path) -> None:
     import mlflow
 
-    mlflow.flush_async_logging()  # the callback's numbers are written by a thread, and half a file is an error
+    mlflow.flush_async_logging()  # a thread writes the callback's numbers; half a file is an error
     mlflow.set_tag("verdict", verdict)
     mlflow.log_artifact(str(page))
 
