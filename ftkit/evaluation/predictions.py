@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DeviceMemoryError
+from ftkit.models.padding_free import can_do_without_padding, without_padding
 from ftkit.training.loop import read_lengths, read_processes
 from ftkit.training.memory import is_out_of_memory
 from ftkit.training.steps import MicroBatchLimit, split_step
@@ -50,8 +51,11 @@ def predict_split(
     places = range(rank, len(split.examples), world_size)
     lengths = read_lengths(split.examples)
     records: list[tuple[int, dict[str, Any]]] = []
-    with evaluating(model), autocast(model.device, compute_dtype):
-        for positions in make_batches([lengths[place] for place in places], _budget(model.device)):
+    packs = can_do_without_padding(model, max(lengths))
+    limit = MicroBatchLimit(num_tokens=_budget(model.device), counts_padding=not packs)
+    layout = without_padding(model) if packs else nullcontext()
+    with evaluating(model), autocast(model.device, compute_dtype), layout:
+        for positions in split_step([lengths[place] for place in places], limit):
             chosen = [places[position] for position in positions]
             records += zip(chosen, _predict_places(model, tokenizer, task, split, chosen), strict=True)
     ordered = sorted(gather_records(records, world_size), key=lambda pair: pair[0])
@@ -81,11 +85,6 @@ def _predict_places(
         for part in (places[:half], places[half:])
         for record in _predict_places(model, tokenizer, task, split, part)
     ]
-
-
-def make_batches(lengths: list[int], num_tokens: int) -> Iterator[list[int]]:
-    """Group positions by length, the longest first, up to a number of tokens with padding."""
-    yield from split_step(lengths, MicroBatchLimit(num_tokens=num_tokens))
 
 
 def _budget(device: torch.device) -> int:
