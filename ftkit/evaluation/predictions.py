@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ def predict_split(
     split: Split,
     *,
     compute_dtype: str | None = None,
+    advance: Callable[[int], Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Run a model over a split.
 
@@ -43,6 +44,7 @@ def predict_split(
         task: how a batch is made and read.
         split: encoded rows.
         compute_dtype: dtype of autocast, as in training; None for the dtype of the weights.
+        advance: is told after each batch how many examples were predicted.
 
     Returns:
         The task's merged records, from one record per example, in their order, each exactly once.
@@ -58,6 +60,8 @@ def predict_split(
         for positions in split_step([lengths[place] for place in places], limit):
             chosen = [places[position] for position in positions]
             records += zip(chosen, _predict_places(model, tokenizer, task, split, chosen), strict=True)
+            if advance is not None:
+                advance(len(chosen))
     ordered = sorted(gather_records(records, world_size), key=lambda pair: pair[0])
     return task.merge([record for _, record in ordered], split.rows)
 

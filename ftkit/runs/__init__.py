@@ -2,6 +2,8 @@
 
 from ftkit.runs.files import (
     append_json_line,
+    open_binary_to_replace,
+    open_to_replace,
     read_json,
     read_json_lines,
     write_json,
@@ -30,7 +32,9 @@ __all__ = [
     "find_runs",
     "flatten_settings",
     "is_main_process",
+    "open_binary_to_replace",
     "open_run_folder",
+    "open_to_replace",
     "read_json",
     "read_json_lines",
     "read_saved_run",

@@ -84,11 +84,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     return None
 
 
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
-
-
 def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Let the model stop where the template ends an answer: its own end token is often another one."""
     stop = check_template(tokenizer).stop

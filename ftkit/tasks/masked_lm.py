@@ -51,11 +51,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     return None
 
 
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
-
-
 def encode(
     rows: Iterable[tuple[int, Row]],
     tokenizer: PreTrainedTokenizerBase,

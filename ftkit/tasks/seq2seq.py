@@ -60,11 +60,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     return None
 
 
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
-
-
 def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Name the tokens that begin and end what the decoder writes, where the checkpoint does not."""
     defaults = {"decoder_start_token_id": tokenizer.pad_token_id, "eos_token_id": find_end_token(tokenizer)}
