@@ -36,6 +36,7 @@ from ftkit.models import (
     save_adapter,
     save_model,
 )
+from ftkit.pipeline.further_scores import add_further, open_further
 from ftkit.pipeline.starting import claim, load_base, read_recipe, write_start
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
@@ -91,15 +92,20 @@ def finetune(
     label_counts = read_labels(task, recipe.data, rows["train"])
     metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
     check_splits(rows, task, recipe.data, tuple(label_counts))
+    further = open_further(recipe, task, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
     check_analysis(choose_held_out(splits), recipe.evaluation)
     with discard_unstarted(folder, continued=continued):
         write_start(folder, recipe, task, splits, base, continued=continued)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
+        if recipe.evaluation.baseline:
+            further.score("base", base)
         result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
     scored |= score_tuned(recipe, task, base, splits, metrics)
+    further.score("tuned", base)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
+    report = add_further(report, further)
     run = finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
     tell_trackers(result.trackers, folder)
     return run
@@ -135,7 +141,7 @@ def score_baselines(
         return {}
     logger.info("scoring the base on %d %s rows", len(held_out.rows), held_out.name)
     base.threshold = find_threshold(base, task, splits.get("validation"))
-    scored = score_model(base, task, held_out, metrics, recipe.evaluation.generation)
+    scored = score_model(base, task, held_out, metrics, recipe.evaluation)
     note_threshold(folder, "base", base.threshold)
     counts = [label_counts.get(name, 0) for name in base.labels]
     trivial = task.predict_trivially(scored.records, counts)
@@ -171,8 +177,8 @@ def tune(
 
     def validate() -> dict[str, float]:
         assert validation is not None
-        generation = recipe.evaluation.generation
-        return score_model(base, task, validation, metrics, generation, finds_threshold=True).scores
+        evaluation = recipe.evaluation
+        return score_model(base, task, validation, metrics, evaluation, finds_threshold=True).scores
 
     result = train(
         base,
@@ -218,7 +224,7 @@ def score_tuned(
     if held_out is None:
         return {}
     logger.info("scoring the tuned model")
-    return {"tuned": score_model(base, task, held_out, metrics, recipe.evaluation.generation)}
+    return {"tuned": score_model(base, task, held_out, metrics, recipe.evaluation)}
 
 
 def report_run(

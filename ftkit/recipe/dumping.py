@@ -44,6 +44,9 @@ def dump_recipe(recipe: Recipe) -> str:
     written = {key: _write_source(source) for key, source in sources.items()}
     values["data"] = {**written, **values["data"]}
     in_memory = [f"data.{key}" for key in sources if written[key] is not sources[key]]
+    for name, also in recipe.evaluation.also.items():
+        values["evaluation"]["also"][name]["data"] = _write_source(also.data)
+        in_memory += [f"evaluation.also.{name}.data"] * (_write_source(also.data) is not also.data)
     header = _HEADER
     if in_memory:
         names = ", ".join(in_memory)

@@ -12,6 +12,7 @@ from ftkit.recipe.values import MEMORY_MARK, PERCENT, make_printable
 _PATH_SETTINGS = {"model": ("base", "tokenizer"), "data": ("train", "validation", "test")}
 _ADDRESS = re.compile(r"pypi:|[A-Za-z][A-Za-z0-9+.-]+://")
 _HUB_ID = re.compile(r"(?P<parts>\w[\w.-]*(/\w[\w.-]*)*)(\?\w+=.*)?", re.ASCII)
+_TASK_FILE = re.compile(r"\.ya?ml$", re.IGNORECASE)
 _FILE_SUFFIX = re.compile(
     r"\.(json|jsonl|ndjson|csv|tsv|parquet|arrow|txt|text|md|ya?ml|gguf|safetensors|bin|pt|pth|gz|zip)$",
     re.IGNORECASE,
@@ -26,9 +27,35 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(section, Mapping):
             found = {key: _resolve_entry(section[key], folder) for key in keys if key in section}
             resolved[name] = {**section, **found}
+    evaluation = values.get("evaluation")
+    if isinstance(evaluation, Mapping):
+        resolved["evaluation"] = _resolve_evaluation(evaluation, folder)
     output = values.get("output_dir")
     if isinstance(output, str) and output and not is_address(output):
         resolved["output_dir"] = make_absolute(output, folder)
+    return resolved
+
+
+def _resolve_evaluation(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Resolve the files that an evaluation reads: further rows, a schema, tasks of the harness."""
+    resolved = dict(section)
+    if isinstance(section.get("json_schema"), str):
+        resolved["json_schema"] = make_absolute(section["json_schema"], folder)
+    also = section.get("also")
+    if isinstance(also, Mapping):
+        resolved["also"] = {
+            name: {**each, "data": _resolve_entry(each["data"], folder)}
+            if isinstance(each, Mapping) and "data" in each
+            else each
+            for name, each in also.items()
+        }
+    harness = section.get("harness")
+    if isinstance(harness, Mapping) and isinstance(harness.get("tasks"), list):
+        tasks = [
+            make_absolute(task, folder) if isinstance(task, str) and _TASK_FILE.search(task) else task
+            for task in harness["tasks"]
+        ]
+        resolved["harness"] = {**harness, "tasks": tasks}
     return resolved
 
 

@@ -56,7 +56,7 @@ COLUMNS = (
 READS = frozenset({"data.train_on", "data.source_prefix"})
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"
-METRIC_KINDS = ("losses", "texts")
+METRIC_KINDS = ("losses", "texts", "json_texts", "schemas", "samples")
 METRICS = ("perplexity", "loss")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True
@@ -137,7 +137,9 @@ def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encodin
 def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[Any], Sequence[Any]]:
     """Return summed losses and numbers of tokens, or texts and what they should be, without reasoning."""
     found, wanted = next_token.list_scored(records, kind)
-    return ([drop_reasoning(text) for text in found], wanted) if kind == "texts" else (found, wanted)
+    if kind in ("losses", "samples"):
+        return found, wanted
+    return [drop_reasoning(text) for text in found], wanted
 
 
 def drop_reasoning(text: str) -> str:

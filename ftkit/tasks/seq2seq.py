@@ -42,7 +42,7 @@ READS = frozenset(
 )
 MODEL_CLASS = "AutoModelForSeq2SeqLM"
 ADAPTER_TYPE = "SEQ_2_SEQ_LM"
-METRIC_KINDS = ("losses", "texts")
+METRIC_KINDS = ("losses", "texts", "json_texts", "schemas", "samples")
 METRICS = ("loss", "perplexity")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True

@@ -61,7 +61,7 @@ def test_a_data_set_in_memory_is_a_short_text(folder):
 
 
 def test_a_recipe_without_rows_in_memory_does_not_mention_them(folder):
-    assert "memory" not in dump_recipe(make_recipe(SHORTEST, folder=folder))
+    assert "in memory" not in dump_recipe(make_recipe(SHORTEST, folder=folder))
 
 
 def test_a_recipe_whose_rows_were_in_memory_cannot_be_run_again_and_says_why(folder):

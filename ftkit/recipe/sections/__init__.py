@@ -7,7 +7,13 @@ README come from it. What settings must be together is in `ftkit.recipe.conflict
 
 from ftkit.recipe.sections.adapter import AdapterSection
 from ftkit.recipe.sections.data import DataSection
-from ftkit.recipe.sections.evaluation import EvaluationSection, GenerationSection
+from ftkit.recipe.sections.evaluation import (
+    AlsoSection,
+    CodeSection,
+    EvaluationSection,
+    GenerationSection,
+    HarnessSection,
+)
 from ftkit.recipe.sections.model import ModelSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
@@ -16,9 +22,12 @@ from ftkit.recipe.sections.whole import Recipe
 
 __all__ = [
     "AdapterSection",
+    "AlsoSection",
+    "CodeSection",
     "DataSection",
     "EvaluationSection",
     "GenerationSection",
+    "HarnessSection",
     "ModelSection",
     "Recipe",
     "Section",
