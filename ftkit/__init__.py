@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import compare_runs, evaluate, finetune, push_run, write_report
+    from ftkit.pipeline import clean_data, compare_runs, evaluate, finetune, push_run, write_report
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.reporting.run_list import list_runs
     from ftkit.tasks.listing import describe_tasks
@@ -26,6 +26,7 @@ __all__ = [
     "GenerationOptions",
     "Recipe",
     "Run",
+    "clean_data",
     "compare_runs",
     "describe_metrics",
     "describe_tasks",
@@ -45,6 +46,7 @@ ROOMS = {
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "clean_data": "ftkit.pipeline",
     "compare_runs": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",

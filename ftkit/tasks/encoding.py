@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Prepared, RowProblem, Rows, check_columns, prepare_examples, raise_row_problems
+from ftkit.data import (
+    Changes,
+    Prepared,
+    RowProblem,
+    Rows,
+    Stage,
+    check_columns,
+    prepare_examples,
+    raise_row_problems,
+)
 from ftkit.errors import RecipeError
 from ftkit.models import fingerprint_tokenizer
 from ftkit.tasks.protocol import Encoding, Reject, Task
@@ -17,6 +25,8 @@ from ftkit.tasks.segmenter import fingerprint_segmenter
 
 if TYPE_CHECKING:
     import datasets
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from ftkit.models import Checkpoint
@@ -51,6 +61,17 @@ class Split:
     def examples(self) -> datasets.Dataset:
         """The encoded rows."""
         return self.prepared.examples
+
+
+def list_encoding_changes(splits: Mapping[str, Split]) -> Changes:
+    """List what encoding dropped or changed, in all splits."""
+    return Changes(tuple(Stage(name, split.rows, split.prepared.rejected) for name, split in splits.items()))
+
+
+def read_example_rows(split: Split) -> NDArray[np.int64]:
+    """Return the row that each example was made of, shape (examples,); of a block, where it begins."""
+    rows: NDArray[np.int64] = split.examples.data.column("row").to_numpy()
+    return rows
 
 
 def choose_held_out(splits: Mapping[str, Split]) -> Split | None:
@@ -249,7 +270,7 @@ def encode_rows(
             raise_row_problems(rows, problems)
 
     prepared = prepare_examples(make, key=key)
-    for rule, number in Counter(entry["rule"] for entry in prepared.rejected).items():
+    for rule, number in prepared.rejected.count_rules().items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
     return Split(split, rows, prepared, encoding)
 
