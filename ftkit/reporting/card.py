@@ -6,9 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.reporting.formats import format_change, format_count, format_interval, format_number
+from ftkit.reporting.formats import (
+    format_change,
+    format_count,
+    format_interval,
+    format_number,
+    shorten_path,
+)
 from ftkit.reporting.rendering import TEMPLATES
-from ftkit.reporting.report_view import list_changed_settings, name_base, shorten_path
+from ftkit.reporting.report_view import list_changed_settings, name_base
 from ftkit.reporting.summary import summarise_verdict
 from ftkit.runs import SavedRun
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftkit.reporting.formats import format_count
+from ftkit.reporting.formats import format_count, format_number, shorten_path
 from ftkit.reporting.plots import draw_bars
 from ftkit.runs import SavedRun, read_json, read_json_lines
 
 NUM_SHOWN = 30
 """Rejected rows on the page; all are in data/rejected.jsonl."""
 NUM_LABELS = 40
+LONGEST_TEXT = 300
+"""Characters of a row that are shown beside the one it repeats."""
 
 
 def view_data(run: SavedRun, *, with_rows: bool) -> dict[str, Any]:
@@ -23,7 +25,8 @@ def view_data(run: SavedRun, *, with_rows: bool) -> dict[str, Any]:
     """
     report = run.report
     splits = report.get("data", {})
-    tables = [*_list_rules(report), *_list_labels(report), *_list_leakage(report)]
+    tables = [*_list_rules(report), *_list_labels(report), *_list_mixing(report)]
+    tables += _list_leakage(report, with_rows=with_rows)
     if with_rows:
         tables += _list_rejected(run)
     return {
@@ -72,16 +75,46 @@ def _list_labels(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"title": "Labels", "text": left, "heads": heads, "lines": lines}] * bool(lines)
 
 
-def _list_leakage(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    leakage = report.get("leakage")
-    if not isinstance(leakage, dict):
-        return []
+def _list_mixing(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sources = report.get("mixing") or []
     lines = [
-        (name, value if not isinstance(value, (dict, list)) else str(value))
-        for name, value in leakage.items()
+        (shorten_path(one["name"]), format_count(one["examples"]), format_count(one["per_epoch"]))
+        for one in sources
     ]
-    title = "Rows that train and held-out splits share"
-    return [{"title": title, "text": "", "heads": ["what", "found"], "lines": lines}] * bool(lines)
+    heads = ["source", "examples", "in an epoch"]
+    return [{"title": "Sources of an epoch", "text": "", "heads": heads, "lines": lines}] * bool(lines)
+
+
+def _list_leakage(report: Mapping[str, Any], *, with_rows: bool) -> list[dict[str, Any]]:
+    """Return how many training rows repeat held-out ones, and a few of them beside what they repeat."""
+    leakage = report.get("leakage")
+    if not leakage:
+        return []
+    compared = ", ".join(
+        f"{name}: {format_count(number)}" for name, number in leakage["num_compared"].items()
+    )
+    lines = [
+        ("training rows compared", format_count(leakage["num_train"])),
+        ("with held-out rows", compared),
+        ("exact repeats", format_count(leakage["num_exact"])),
+        ("near repeats", f"{format_count(leakage['num_near'])} (similarity from {leakage['threshold']})"),
+        ("left out of training", f"{format_count(leakage['num_dropped'])} (action: {leakage['action']})"),
+    ]
+    title = "Training rows that repeat held-out rows"
+    tables = [{"title": title, "text": "", "heads": ["what", "found"], "lines": lines}]
+    heads = ["training row", "repeats", "similarity", "training text", "held-out text"]
+    shown = [
+        (one["train"], one["held_out"], format_number(one["similarity"]), *_shorten_texts(one))
+        for one in leakage["examples"]
+    ]
+    if shown and with_rows:
+        tables.append({"title": "Such rows", "text": "", "heads": heads, "lines": shown})
+    return tables
+
+
+def _shorten_texts(one: Mapping[str, Any]) -> list[str]:
+    texts = (" | ".join(map(str, one[side])) for side in ("train_text", "held_out_text"))
+    return [text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…" for text in texts]
 
 
 def _list_rejected(run: SavedRun) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import Any
 
 TIMES = ((3600, "h"), (60, "min"))
@@ -47,3 +49,9 @@ def format_bytes(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number:.0f} B"
+
+
+def shorten_path(text: str) -> str:
+    """Cut an absolute path to its last part; anything else stays."""
+    is_path = text.startswith(("/", "~", "\\\\")) or re.match(r"[A-Za-z]:[\\/]", text)
+    return PurePath(text.replace("\\", "/")).name or text if is_path else text

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -21,6 +19,7 @@ from ftkit.reporting.formats import (
     format_interval,
     format_number,
     format_seconds,
+    shorten_path,
 )
 from ftkit.reporting.label_view import view_labels
 from ftkit.reporting.plots import draw_course
@@ -229,12 +228,6 @@ def shorten_paths(value: Any) -> Any:
     if isinstance(value, list):
         return [shorten_paths(one) for one in value]
     return shorten_path(value) if isinstance(value, str) else value
-
-
-def shorten_path(text: str) -> str:
-    """Cut an absolute path to its last part; anything else stays."""
-    is_path = text.startswith(("/", "~", "\\\\")) or re.match(r"[A-Za-z]:[\\/]", text)
-    return PurePath(text.replace("\\", "/")).name or text if is_path else text
 
 
 def write_setting(value: Any) -> str:

@@ -96,7 +96,8 @@ def test_the_page_is_small_and_has_what_every_section_is_about(sample):
     for word in ("Better than the base", "Gradient norm", "too_long:truncate", "69.9%", "carry the loss",
                  "What tuned takes for what", "Rows worth reading", "arc_easy", "learning_rate: 0.0002",
                  "fingerprint of model", "ftkit finetune recipes/quickstart.yaml", "General text".lower(),
-                 "length 12 to 40 tokens got worse", CHINESE, LONG[:4000]):  # fmt: skip
+                 "length 12 to 40 tokens got worse", "a row that leaked", "mails.jsonl",
+                 CHINESE, LONG[:4000]):  # fmt: skip
         assert word in text, word
 
 
@@ -119,6 +120,8 @@ def test_without_rows_no_text_of_a_row_is_on_the_page(sample):
     assert CHINESE[:20] not in page
     assert "wordwithout" not in page
     assert "/rows/train.jsonl:2" not in page
+    assert "a row that leaked" not in page
+    assert "exact repeats" in page
     assert "written without the text of rows" in page
 
 
