@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.data.cache_listing import list_cache, prune_cache
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
@@ -32,9 +33,11 @@ __all__ = [
     "describe_tasks",
     "evaluate",
     "finetune",
+    "list_cache",
     "list_runs",
     "load_recipe",
     "open_run",
+    "prune_cache",
     "push_run",
     "train_tokenizer",
     "write_report",
@@ -52,9 +55,11 @@ ROOMS = {
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
+    "list_cache": "ftkit.data.cache_listing",
     "list_runs": "ftkit.reporting.run_list",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "prune_cache": "ftkit.data.cache_listing",
     "push_run": "ftkit.pipeline",
     "train_tokenizer": "ftkit.training.tokenizer",
     "write_report": "ftkit.pipeline",

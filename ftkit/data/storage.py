@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftkit.data.cache_entries import find_or_make_entry
+from ftkit.data.cache_entries import Use, find_or_make_entry
 from ftkit.data.problems import Problems
 from ftkit.data.row_json import BrokenRow, RowText, hash_row, name_place, parse_row
 from ftkit.errors import DataError
@@ -73,6 +73,7 @@ class Storage:
     table: pyarrow.Table
     path: Path | None
     """The Arrow file; None for rows in memory."""
+    use: Use | None = field(default=None, repr=False)
 
     def read_texts(self) -> Iterator[list[str]]:
         """Read the JSON texts of all rows in order, batch by batch, without mapping them to memory."""
@@ -191,7 +192,7 @@ def open_storage(folder: Path, key: str) -> Storage:
     about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
     path = folder / ROWS_FILE
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    return Storage(key, about["columns"], about["num_rows_by_part"], table, path)
+    return Storage(key, about["columns"], about["num_rows_by_part"], table, path, Use(folder))
 
 
 def _count_columns(shapes: Mapping[tuple[str, ...], int]) -> dict[str, int]:

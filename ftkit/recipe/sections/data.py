@@ -56,8 +56,9 @@ class DataSection(Section):
 
     too_long: TooLong = "auto"
     """What happens to a row with more than `max_tokens` tokens: stop (`error`), leave it out (`drop`), cut
-    its end (`truncate`) or its middle (`truncate_middle`), make several examples of it (`split`), or read
-    it in windows and average what they say (`windows`); `auto`: what suits the task."""
+    its end (`truncate`), its beginning (`truncate_start`) or its middle (`truncate_middle`), make several
+    examples of it (`split`), or read it in windows and average what they say (`windows`); `auto`: what
+    suits the task."""
 
     problem_type: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
     """For text-classification: one label for each row, any number of labels, or a number; `auto`: by what
