@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -240,20 +240,20 @@ def attend(
         raise ValueError("attention without padding knows no caps and no biases of positions")
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", True)
     dtype = query.dtype
-    if _is_slow(query):
+    if is_slow := _is_slow(query):
         query, key, value = query.float(), key.float(), value.float()
-    rows = [
-        torch.nn.functional.scaled_dot_product_attention(
-            *parts,
-            dropout_p=dropout,
-            is_causal=causal and parts[0].shape[2] > 1,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
-        for parts in zip(
-            *(tensor.split(_layout.lengths, dim=2) for tensor in (query, key, value)), strict=True
-        )
-    ]
+    parts = (tensor.split(_layout.lengths, dim=2) for tensor in (query, key, value))
+    with torch.autocast(query.device.type, enabled=False) if is_slow else nullcontext():
+        rows = [
+            torch.nn.functional.scaled_dot_product_attention(
+                *row,
+                dropout_p=dropout,
+                is_causal=causal and row[0].shape[2] > 1,
+                scale=scaling,
+                enable_gqa=query.shape[1] != key.shape[1],
+            )
+            for row in zip(*parts, strict=True)
+        ]
     return torch.cat(rows, dim=2).transpose(1, 2).to(dtype), None
 
 

@@ -25,7 +25,7 @@ COSTS = (
     ("num_steps", "steps", format_count),
     ("num_tokens", "tokens", format_count),
     ("tokens_per_second", "tokens/s", format_count),
-    ("memory_bytes", "memory", format_bytes),
+    ("peak_memory_bytes", "memory", format_bytes),
 )
 MOST_CURVES = 8
 

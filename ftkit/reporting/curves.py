@@ -50,7 +50,7 @@ KINDS = (
     ("learning_rate", "Learning rate", "", 1.0),
     ("grad_norm", "Gradient norm", "before clipping", 1.0),
     ("tokens_per_second", "Throughput", "tokens/s", 1.0),
-    ("memory_bytes", "Memory", "GiB", 2.0**-30),
+    ("peak_memory_gb", "Memory", "GB, the most so far", 1.0),
 )
 """Key in metrics.jsonl, title, unit, factor."""
 

@@ -14,8 +14,7 @@ from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
-from ftkit.training.meter import read_memory_bytes
+from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 
@@ -45,8 +44,8 @@ class TrainingResult:
     tokens_per_second: float
     num_tokens: int
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
-    memory_bytes: int
-    """The most that tensors took on the accelerator, or what the process takes on a CPU."""
+    peak_memory_bytes: int
+    """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
@@ -160,7 +159,7 @@ def train(
         seconds=seconds,
         tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
         num_tokens=state.num_input_tokens_seen,
-        memory_bytes=read_memory_bytes(arguments.device),
+        peak_memory_bytes=read_peak_bytes(arguments.device),
         trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
@@ -213,7 +212,8 @@ def _choose_limit(
         bytes_per_token=per_token,
         longest=longest,
     )
-    limit = replace(limit, counts_padding=not can_do_without_padding(model, longest))
+    packs = not arguments.torch_compile and can_do_without_padding(model, longest)  # compiled: equal shapes
+    limit = replace(limit, counts_padding=not packs)
     if limit.num_tokens is not None:
         padding = "with" if limit.counts_padding else "without"
         logger.info(

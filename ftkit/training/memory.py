@@ -63,6 +63,22 @@ def read_free_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def read_peak_bytes(device: torch.device) -> int:
+    """Return the most memory that this process has had on a device so far, in bytes; 0 where unknown."""
+    import sys
+
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type != "cpu" or sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Recognise what torch raises when memory runs out, on an accelerator or on the CPU."""
     import torch

@@ -1,14 +1,10 @@
-"""What training takes: tokens and time between two lines of the log, and memory."""
+"""What training takes: tokens and time between two lines of the log."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
 
 
 class StepMeter:
@@ -42,13 +38,3 @@ class StepMeter:
         num_tokens, seconds = (after - before for after, before in zip(now, self._noted, strict=True))
         self._noted = now
         return num_tokens / max(seconds, 1e-9)
-
-
-def read_memory_bytes(device: torch.device) -> int:
-    """Return the most that tensors took on an accelerator so far, or what this process takes on a CPU."""
-    import psutil
-    import torch
-
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    return int(psutil.Process().memory_info().rss)

@@ -12,8 +12,8 @@ from transformers import Trainer
 
 from ftkit.models.padding_free import without_padding
 from ftkit.tasks.padding import IGNORED
-from ftkit.training.memory import is_out_of_memory, make_memory_error
-from ftkit.training.meter import StepMeter, read_memory_bytes
+from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
+from ftkit.training.meter import StepMeter
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         if "loss" in logs:
             logs["tokens_per_second"] = self.meter.read_tokens_per_second()
             logs["num_tokens"] = self.state.num_input_tokens_seen
-            logs["memory_bytes"] = read_memory_bytes(self.args.device)
+            logs["peak_memory_gb"] = round(read_peak_bytes(self.args.device) / 1e9, 3)
         super().log(logs, start_time)
 
     def evaluate(

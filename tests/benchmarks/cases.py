@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 DATA = Path(__file__).parents[2] / "data"
@@ -20,6 +20,7 @@ class Case:
         num_rows: how many of its rows are an epoch, the unit of comparison.
         plain_size: rows that the plain Trainer script computes at a time; the rest it accumulates.
         compute: autocast of contestants without an adapter; None: the weights' dtype.
+        evaluates: whether a turn is an evaluation with loss, and not a step of training.
     """
 
     recipe: dict
@@ -28,7 +29,7 @@ class Case:
     plain_size: int
     compute: str | None = None
     contestants: tuple = ("plain", "limit", "ftkit")
-    training: dict = field(default_factory=dict)
+    evaluates: bool = False
 
     def read_rows(self):
         with gzip.open(DATA / self.rows, "rt", encoding="utf-8") as lines:
@@ -85,5 +86,13 @@ CASES = {
         num_rows=6,
         plain_size=16,
         compute="bfloat16",
+    ),
+    "evaluation": Case(
+        {"task": "chat", "model": SMOLLM2, "adapter": "lora", "training": {"batch_size": 48}},
+        "python_chat/train.jsonl.gz",
+        num_rows=48,
+        plain_size=8,
+        evaluates=True,
+        contestants=("plain", "ftkit"),
     ),
 }

@@ -55,9 +55,9 @@ def prepare(case, folder, *, rounds):
     base = load_base(recipe, task, labels=labels)
     examples = encode_splits(recipe.task, task, rows, base, recipe.data)["train"].examples
     batch_size = recipe.training.batch_size
-    keep = {"input_ids", "labels"} | ({"token_type_ids"} & set(examples.column_names))
+    keep = {"input_ids", "labels"} if recipe.task != "masked-lm" else {"input_ids"}
     examples.select_columns(sorted(keep)).save_to_disk(str(folder / "examples"))
-    steps = len(examples) // batch_size
+    steps = -(-len(examples) // batch_size)
     sections["training"]["max_steps"] = steps * (rounds + 1)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(sections))
     lengths = read_lengths(examples)
@@ -71,14 +71,13 @@ def prepare(case, folder, *, rounds):
         "plain_size": case.plain_size,
         "learning_rate": LEARNING_RATE,
         "compute": case.compute,
+        "evaluates": case.evaluates,
         "num_steps": steps * (rounds + 1),
         "steps_per_round": steps,
         "num_rows": len(examples),
         "num_tokens": sum(lengths),
         "lengths": [min(lengths), round(statistics.mean(lengths)), max(lengths)],
     }
-    if len(examples) % batch_size:
-        raise SystemExit(f"{len(examples)} rows are no whole number of steps of {batch_size}")
     (folder / "case.json").write_text(json.dumps(known, indent=1))
     return known
 

@@ -25,7 +25,18 @@ def run_ftkit(folder, case):
         join_trainer()
         return tune(*arguments, **named)
 
-    story.tune = take_turns
+    def evaluate(recipe, task, base, splits, *arguments):
+        from turns import Turns
+
+        from ftkit.evaluation.predictions import predict_split
+
+        turns = Turns()
+        while True:
+            records = predict_split(base.model, base.tokenizer, task, splits["train"])
+            total = sum(record["loss"] for record in records)
+            turns.done(loss=total / sum(record["num_tokens"] for record in records), num_tokens=None)
+
+    story.tune = evaluate if case["evaluates"] else take_turns
     from ftkit.cli.app import load_app
 
     load_app()(["finetune", str(folder / "recipe.yaml"), "--fresh"], standalone_mode=False)
@@ -36,9 +47,10 @@ def run_plain(folder, case):
     import datasets
     import torch
     import transformers
-    from turns import join_trainer
+    from turns import Turns, join_trainer
 
-    join_trainer()
+    if not case["evaluates"]:
+        join_trainer()
     tokenizer = transformers.AutoTokenizer.from_pretrained(case["model"])
     model = load_model(case, transformers)
     examples = datasets.load_from_disk(str(folder / "examples"))
@@ -59,10 +71,15 @@ def run_plain(folder, case):
         model=model,
         args=arguments,
         train_dataset=examples,
+        eval_dataset=examples,
         data_collator=make_collator(case, tokenizer, transformers),
         processing_class=tokenizer,
     )
-    trainer.train()
+    if not case["evaluates"]:
+        trainer.train()
+    turns = Turns()
+    while True:
+        turns.done(loss=trainer.evaluate()["eval_loss"], num_tokens=None)
 
 
 def load_model(case, transformers):

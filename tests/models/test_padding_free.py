@@ -96,6 +96,28 @@ def test_a_classifier_above_the_body_notices_nothing(name):
         torch.testing.assert_close(gradients[1][key], gradient, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("has_units", [True, False])
+def test_attention_is_in_float32_where_the_cpu_is_slow_in_bfloat16(monkeypatch, has_units):
+    monkeypatch.setattr("ftkit.models.padding_free.has_matrix_units", lambda: has_units)
+    original, dtypes = torch.nn.functional.scaled_dot_product_attention, set()
+
+    def spy(query, *arguments, **options):
+        found = original(query, *arguments, **options)
+        dtypes.add(found.dtype)
+        return found
+
+    model, batch = make_model("bert"), make_batch()
+    assert can_do_without_padding(model, 13)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    with torch.no_grad(), without_padding(model), torch.autocast("cpu", torch.bfloat16):
+        hidden = model(**batch)[0]
+    assert dtypes == {torch.bfloat16 if has_units else torch.float32}
+    with torch.no_grad():
+        expected = model(**batch)[0][batch["attention_mask"].bool()]
+    # 8 bits in the products
+    torch.testing.assert_close(hidden[batch["attention_mask"].bool()].float(), expected, rtol=0.05, atol=0.05)
+
+
 def test_recomputed_layers_see_the_same_rows():
     model, batch = make_model("llama", "AutoModelForCausalLM"), make_batch()
     gradients = []

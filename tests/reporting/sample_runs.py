@@ -159,7 +159,7 @@ def make_report(base=0.51, tuned=0.97, fingerprint="2e2d975cb67e4ad0"):
         "mixing": [{"name": "mails.jsonl", "examples": 1442, "per_epoch": 721}],
         "labels": {"ham": 1008, SCRIPT: 434},
         "training": {"num_steps": 40, "num_epochs": 0.87, "best_step": 30, "seconds": 180.0,
-                     "tokens_per_second": 833.0, "num_tokens": 150_000, "memory_bytes": 2**30},
+                     "tokens_per_second": 833.0, "num_tokens": 150_000, "peak_memory_bytes": 2**30},
     }  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def make_log(num_steps=40):
         yield {"step": step, "loss": math.exp(-step / 15) + draw.random() / 10,
                "grad_norm": 1 + draw.random(), "learning_rate": 2e-4 * (1 - step / num_steps),
                "epoch": step / 46, "tokens_per_second": 800 + draw.random(),
-               "memory_bytes": 2**30}  # fmt: skip
+               "peak_memory_gb": 1.0}  # fmt: skip
         if step % 10 == 0:
             yield {"step": step, "eval_macro_f1": 0.9 + step / 1000, "eval_loss": 0.3 - step / 400}
             yield {"step": step, "checkpoint": True}

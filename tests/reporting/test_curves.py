@@ -18,7 +18,7 @@ def test_the_lines_of_the_log_become_curves_with_evaluations_and_checkpoints():
     assert [curve.name for curve in course.scores] == ["eval_macro_f1"]
     assert course.scores[0].values == pytest.approx((0.91, 0.92, 0.93, 0.94))
     assert course.evaluations == course.checkpoints == (10, 20, 30, 40)
-    assert course.curves[-1].values[0] == 1.0  # GiB
+    assert course.curves[-1].values[0] == 1.0
 
 
 def test_a_log_without_some_numbers_has_the_curves_of_the_others():

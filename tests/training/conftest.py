@@ -56,7 +56,7 @@ class Workshop:
         result = train(
             checkpoint,
             self.task,
-            Split("train", load_rows([{}]), Prepared(self.examples, []), Encoding(512, "drop")),
+            Split("train", load_rows([{}]), Prepared(self.examples, [], {}), Encoding(512, "drop")),
             training=TrainingSection(**values),
             evaluation=EvaluationSection(**(evaluation or {})),
             folder=folder,

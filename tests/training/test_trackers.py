@@ -37,7 +37,7 @@ def test_tensorboard_gets_curves_scores_and_the_verdict(finetune):
     events = EventAccumulator(str(run.folder.path / "tensorboard"))
     events.Reload()
     scalars = set(events.Tags()["scalars"])
-    assert {"train/loss", "train/tokens_per_second", "train/memory_bytes", "train/grad_norm"} <= scalars
+    assert {"train/loss", "train/tokens_per_second", "train/peak_memory_gb", "train/grad_norm"} <= scalars
     assert events.Scalars("test/tuned_macro_f1")[0].value == pytest.approx(
         run.report["scores"]["tuned"]["macro_f1"]
     )

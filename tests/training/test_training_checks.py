@@ -36,7 +36,7 @@ def test_arguments_that_are_read_pass(settings):
         (
             {"optim_args": {"bad": 1}},
             RecipeError,
-            r"optim_args.bad: the optimiser adamw_torch does not read it",
+            r"optim_args.bad: the optimiser adamw_torch_fused does not read it",
         ),
         ({"optim": "sgd", "optim_args": {"momentun": 0.9}}, RecipeError, "optim_args.momentun"),
         ({"optim": "galore_adamw"}, Exception, "training.optim: galore_adamw"),

@@ -38,8 +38,8 @@ class TrainingSection(Section):
     """Start of the run over which the learning rate rises from 0: a number of steps, or a share of the
     run (`5%`)."""
 
-    optim: Optimizer = "adamw_torch"
-    """Optimiser: any that transformers names."""
+    optim: Optimizer = "adamw_torch_fused"
+    """Optimiser: any that transformers names; the default is AdamW, computed in one pass over the weights."""
 
     optim_args: Annotated[Plain, Field(examples=[{"momentum": 0.9}])] = {}
     """Further arguments of the optimiser, such as `{momentum: 0.9}` for `sgd`."""
