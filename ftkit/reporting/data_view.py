@@ -139,5 +139,5 @@ def _draw_lengths(run: SavedRun) -> list[dict[str, Any]]:
             f"{lengths['shortest']:,}, median {lengths['median']:,}, longest {lengths['longest']:,}"
         )
         svg = draw_bars(lengths["counts"], lengths["edges"], unit="tokens")
-        pictures.append({"title": f"Lengths, {name}", "svg": svg, "summary": summary})
+        pictures.append({"title": name, "svg": svg, "summary": summary})
     return pictures
