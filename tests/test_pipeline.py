@@ -99,7 +99,7 @@ def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert
         or "train.jsonl:" in rejected[0]["source"]
     )
     assert run.info["status"] == "finished"
-    assert "| macro_f1 |" in run.folder.card.read_text()
+    assert "| macro_f1 (more is better) |" in run.folder.card.read_text()
 
 
 def test_the_saved_classifier_gives_plain_transformers_the_same_predictions(mails, tiny_bert):
