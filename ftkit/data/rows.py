@@ -71,7 +71,7 @@ class Rows(Sequence[dict[str, Any]]):
     @property
     def hashes(self) -> NDArray[np.uint64]:
         """Hash of each row's content, shape (rows,); equal rows have equal ones in every file."""
-        hashes: NDArray[np.uint64] = self.storage.table["hash"].to_numpy()
+        hashes = self.storage.read_hashes()
         return hashes if self.indices is None else hashes[self.indices]
 
     @cached_property

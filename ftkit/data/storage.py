@@ -23,7 +23,9 @@ from ftkit.data.row_json import BrokenRow, RowText, hash_row, name_place, parse_
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,25 @@ class Storage:
             reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[0]))
             for index in range(reader.num_record_batches):
                 yield reader.get_batch(index).column(0).to_pylist()
+
+    def read_hashes(self) -> NDArray[np.uint64]:
+        """Read the hashes of all rows, shape (rows,), 8 bytes each; the texts beside them stay on disk."""
+        import numpy as np
+        import pyarrow as pa
+
+        if self.path is None:
+            return self.table["hash"].to_numpy()  # type: ignore[no-any-return]
+        hashes = np.empty(self.table.num_rows, dtype=np.uint64)
+        start = 0
+        with pa.OSFile(str(self.path)) as file:
+            field_index = self.table.schema.get_field_index("hash")
+            options = pa.ipc.IpcReadOptions(included_fields=[field_index])
+            reader = pa.ipc.open_file(file, options=options)
+            for index in range(reader.num_record_batches):
+                found = reader.get_batch(index).column(0).to_numpy()
+                hashes[start : start + len(found)] = found
+                start += len(found)
+        return hashes
 
 
 def store_on_disk(parts: Sequence[Part]) -> Storage:

@@ -148,7 +148,7 @@ def make_encoding(
             f"set it to {limit} or less, or auto"
         )
     longest = data.max_tokens if isinstance(data.max_tokens, int) else min(limit or 10**9, LONGEST_BY_DEFAULT)
-    stride = longest // 4 if data.stride == "auto" else data.stride
+    stride = getattr(task, "AUTO_STRIDE", longest // 4) if data.stride == "auto" else data.stride
     if stride >= longest:
         raise RecipeError(
             f"data.stride: is {stride}, but a window has at most {longest} tokens (data.max_tokens); "

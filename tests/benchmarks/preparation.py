@@ -38,7 +38,11 @@ def prepare(path: Path, model: Path) -> dict[str, float]:
     from ftkit.training.loop import read_lengths
 
     tokenizer = read_tokenizer(MINILM, model)
-    sections = {"task": "text-classification", "model": MINILM, "data": {"train": str(path)}}
+    sections = {
+        "task": "text-classification",
+        "model": MINILM,
+        "data": {"train": str(path), "validation": 100},
+    }
     recipe = make_recipe(sections, folder=path.parent)
     before = read_peak_mb()
 

@@ -82,8 +82,9 @@ class DataSection(Section):
     which gets a text and returns its words; `null`: each character is a word."""
 
     stride: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """For rows that are read in windows: how far two neighbours overlap, in tokens, from 0 to below
-    `max_tokens`; `auto`: a quarter of `max_tokens`."""
+    """For rows that are read in windows, and for whole documents that causal-lm splits: how far two
+    neighbours overlap, in tokens, from 0 to below `max_tokens`; `auto`: a quarter of `max_tokens`, 0 for
+    causal-lm."""
 
     label_all_tokens: bool = False
     """For token-classification: learn a word's tag on all of its tokens, and not on the first one alone."""
