@@ -126,6 +126,9 @@ def find_transform(model: Any, inputs: Mapping[str, torch.Tensor]) -> Transform 
     head: Any = find_head(model)
     if type(head) is not torch.nn.Linear or head._forward_hooks or head._forward_pre_hooks:
         return None
+    is_sharded = type(head.weight) is not torch.nn.Parameter or hasattr(head.weight, "ds_id")
+    if is_sharded or head.weight.shape != (head.out_features, head.in_features):
+        return None  # whole only within its own forward pass
     if head not in _TRANSFORMS:
         config = find_model(model).config
         config = config.get_text_config() if hasattr(config, "get_text_config") else config

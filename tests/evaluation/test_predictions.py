@@ -19,7 +19,7 @@ def split():
         for row, length in enumerate(lengths)
     ]
     return Split(
-        "test", load_rows([{}]), Prepared(datasets.Dataset.from_list(examples), []), Encoding(64, "drop")
+        "test", load_rows([{}]), Prepared(datasets.Dataset.from_list(examples), [], {}), Encoding(64, "drop")
     )
 
 

@@ -196,3 +196,9 @@ def test_scaled_gradients_of_float16_go_the_usual_way():
     assert not head_loss._is_scaled(model)
     assert find_transform(model, inputs) is not None
     assert targets.shape == (int(positions.sum()),)
+
+
+def test_a_head_that_is_sharded_over_devices_computes_its_own_logits():
+    model, inputs, _, _ = make_work("llama")
+    model.lm_head.weight.ds_id = 3  # DeepSpeed's mark: the weights are elsewhere
+    assert find_transform(model, inputs) is None
