@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import clean_data, compare_runs, evaluate, finetune, push_run, write_report
+    from ftkit.pipeline import (
+        clean_data,
+        compare_runs,
+        describe_data,
+        evaluate,
+        finetune,
+        preview_data,
+        push_run,
+        write_report,
+    )
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.reporting.run_list import list_runs
     from ftkit.tasks.listing import describe_tasks
@@ -29,6 +38,7 @@ __all__ = [
     "Run",
     "clean_data",
     "compare_runs",
+    "describe_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
@@ -37,6 +47,7 @@ __all__ = [
     "list_runs",
     "load_recipe",
     "open_run",
+    "preview_data",
     "prune_cache",
     "push_run",
     "train_tokenizer",
@@ -51,6 +62,7 @@ ROOMS = {
     "Run": "ftkit.inference",
     "clean_data": "ftkit.pipeline",
     "compare_runs": "ftkit.pipeline",
+    "describe_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
@@ -59,6 +71,7 @@ ROOMS = {
     "list_runs": "ftkit.reporting.run_list",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "preview_data": "ftkit.pipeline",
     "prune_cache": "ftkit.data.cache_listing",
     "push_run": "ftkit.pipeline",
     "train_tokenizer": "ftkit.training.tokenizer",
