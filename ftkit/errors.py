@@ -42,7 +42,12 @@ class DeviceMemoryError(FtkitError, MemoryError):
 
 
 class InterruptedRun(FtkitError):  # noqa: N818 - an event, not an error
-    """A run that the user stopped; the message says how to continue."""
+    """A run that a signal stopped; the message says how to continue."""
+
+    def __init__(self, message: str, *, signal: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal or 2
+        """Number of the signal; 2 is Ctrl-C."""
 
 
 class MissingDependencyError(FtkitError, ImportError):

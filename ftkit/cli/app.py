@@ -16,6 +16,8 @@ from ftkit.errors import FtkitError, InterruptedRun
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
+EXIT_SIGNALLED = 128
+"""Plus the number of the signal, as shells count: 130 Ctrl-C, 143 SIGTERM, 138 SIGUSR1."""
 
 
 class Commands(TyperGroup):
@@ -27,7 +29,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except InterruptedRun as event:
             typer.echo(str(event), err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from event
+            raise typer.Exit(EXIT_SIGNALLED + event.signal) from event
         except FtkitError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from error

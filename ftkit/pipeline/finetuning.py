@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Changes, Leakage, Mixture, check_columns, make_mixture, prepare_rows
@@ -44,6 +45,7 @@ from ftkit.reporting.page import write_page
 from ftkit.runs import (
     RunFolder,
     discard_unstarted,
+    hold_run,
     is_main_process,
     read_json,
     read_saved_run,
@@ -88,6 +90,12 @@ def finetune(
         FtkitError: anything that the user can mend; nothing half-written is left behind.
     """
     recipe = read_recipe(recipe, sections)
+    with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
+        return run_stages(recipe, fresh=fresh)
+
+
+def run_stages(recipe: Recipe, *, fresh: bool) -> Run:
+    """Do what a recipe says, in a run folder that no other process works in."""
     folder, continued = claim(recipe, fresh=fresh)
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data, recipe.training)

@@ -19,6 +19,7 @@ from ftkit.recipe.sections import (
 )
 from ftkit.recipe.starters import Starter, make_starter, write_starter
 from ftkit.recipe.table import make_rules_table, make_settings_table
+from ftkit.recipe.values import read_duration
 
 __all__ = [
     "OWNED_ARGUMENTS",
@@ -42,6 +43,7 @@ __all__ = [
     "make_rules_table",
     "make_settings_table",
     "make_starter",
+    "read_duration",
     "read_evaluation_words",
     "write_starter",
 ]

@@ -16,6 +16,8 @@ MEMORY_MARK = "memory:"
 
 PERCENT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*[%％]\s*")
 _PERCENT_SCHEMA = {"type": "string", "pattern": r"^\s*(\d+(\.\d*)?|\.\d+)\s*[%％]\s*$"}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -82,6 +84,20 @@ def _check_warmup(value: Any) -> Any:
     if (_is_whole(share) and share >= 0) or (isinstance(share, float) and 0 <= share < 1):
         return share
     refuse(f"must be a number of steps, or a share of them from 0% to below 100%; found {show(value)}")
+
+
+def read_duration(value: object) -> float | None:
+    """Return the seconds that a text such as `30 min` means; None for anything else."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def _check_interval(value: Any) -> Any:
+    """Accept a number of steps from 1, a time such as `30 min`, `epoch`, or `never`."""
+    value = _accept_round_float(value)
+    if value in ("epoch", "never") or (_is_whole(value) and value >= 1) or read_duration(value):
+        return value
+    refuse(f"must be a number of steps, a time such as 30 min or 2 h, epoch, or never; found {show(value)}")
 
 
 def _check_source(value: Any, info: ValidationInfo) -> Any:
@@ -277,6 +293,19 @@ InnerShare = Annotated[
     Field(gt=0, lt=1, allow_inf_nan=False),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, _PERCENT_SCHEMA]}
+    ),
+]
+Interval = Annotated[
+    int | str,
+    BeforeValidator(_check_interval),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"enum": ["epoch", "never"]},
+                {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
+            ]
+        }
     ),
 ]
 ClassWeights = Annotated[

@@ -1,7 +1,9 @@
 """The run folder: what lies where, written atomically, read back whole."""
 
+from ftkit.runs.checkpoint_folders import find_damage, list_checkpoints
 from ftkit.runs.files import (
     append_json_line,
+    check_writable,
     open_binary_to_replace,
     open_to_replace,
     read_json,
@@ -12,7 +14,6 @@ from ftkit.runs.files import (
 )
 from ftkit.runs.folder import (
     RunFolder,
-    check_writable,
     claim_run_folder,
     discard_unstarted,
     flatten_settings,
@@ -20,6 +21,7 @@ from ftkit.runs.folder import (
     open_run_folder,
     start_run,
 )
+from ftkit.runs.lock import hold_run
 from ftkit.runs.saved import SavedRun, find_runs, read_saved_run
 
 __all__ = [
@@ -29,9 +31,12 @@ __all__ = [
     "check_writable",
     "claim_run_folder",
     "discard_unstarted",
+    "find_damage",
     "find_runs",
     "flatten_settings",
+    "hold_run",
     "is_main_process",
+    "list_checkpoints",
     "open_binary_to_replace",
     "open_run_folder",
     "open_to_replace",

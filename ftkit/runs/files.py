@@ -66,6 +66,23 @@ def make_write_error(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written: {error.strerror or error}; {remedy} another place")
 
 
+def check_writable(path: Path) -> None:
+    """Check that a folder can be made, or written into; leaves nothing behind.
+
+    Raises:
+        RunError: it cannot, and why.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is a file, where a folder is to be written; choose another name")
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+        # Tried, because neither file rights nor `os.access` know of read-only disks and the like.
+        with tempfile.TemporaryDirectory(prefix=".ftkit-", dir=path if path.is_dir() else parent):
+            pass
+    except OSError as error:
+        raise make_write_error(path, error) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with open_to_replace(path) as file:

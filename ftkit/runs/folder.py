@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,9 @@ from typing import Any
 import yaml
 
 from ftkit.errors import FtkitError, RunError
-from ftkit.runs.files import make_write_error, read_json, write_json, write_text
+from ftkit.runs.checkpoint_folders import find_whole_checkpoint, list_checkpoints
+from ftkit.runs.files import check_writable, read_json, write_json, write_text
+from ftkit.runs.lock import empty_run, is_litter
 
 PASSIVE_SETTINGS = (
     "output_dir",
@@ -91,14 +90,8 @@ class RunFolder:
         return self.path / "README.md"
 
     def find_checkpoint(self) -> Path | None:
-        """Return the newest complete checkpoint; the trainer writes its state file last."""
-        found = [
-            (int(match[1]), path)
-            for path in (self.checkpoints.glob("checkpoint-*") if self.checkpoints.is_dir() else ())
-            if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
-            and (path / "trainer_state.json").is_file()
-        ]
-        return max(found)[1] if found else None
+        """Return the newest checkpoint that is whole; None where there is none."""
+        return find_whole_checkpoint(self.checkpoints)
 
 
 def is_main_process() -> bool:
@@ -136,7 +129,7 @@ def claim_run_folder(
     """
     folder = RunFolder(Path(path))
     check_writable(folder.path)
-    if not folder.path.exists() or not any(folder.path.iterdir()):
+    if not folder.path.exists() or all(is_litter(path) for path in folder.path.iterdir()):
         return folder, False
     if not folder.info.is_file():
         raise RunError(f"{folder.path}: has files that are not of a run; choose another output_dir")
@@ -171,9 +164,10 @@ def start_run(folder: RunFolder, recipe_text: str, info: Mapping[str, Any], *, c
                 "Put the old files back, add --fresh to start again, or choose another output_dir"
             )
     elif folder.info.is_file():
-        shutil.rmtree(folder.path)
-    write_text(folder.recipe, recipe_text)
+        empty_run(folder.path)
+    # First what makes the folder that of a run, so that one killed in between is known as such.
     write_json(folder.info, {"status": "running", **info})
+    write_text(folder.recipe, recipe_text)
 
 
 @contextmanager
@@ -187,8 +181,10 @@ def discard_unstarted(folder: RunFolder, *, continued: bool) -> Iterator[None]:
     try:
         yield
     except (FtkitError, KeyboardInterrupt):
-        if not continued and is_main_process() and folder.find_checkpoint() is None:
-            shutil.rmtree(folder.path, ignore_errors=True)
+        if not continued and is_main_process() and not list_checkpoints(folder.checkpoints):
+            empty_run(folder.path)
+            with suppress(OSError):
+                folder.path.rmdir()
         raise
 
 
@@ -209,23 +205,6 @@ def flatten_settings(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, item in value.items():
         pairs |= flatten_settings(item, f"{prefix}.{key}" if prefix else str(key))
     return pairs
-
-
-def check_writable(path: Path) -> None:
-    """Check that a folder can be made, or written into; leaves nothing behind.
-
-    Raises:
-        RunError: it cannot, and why.
-    """
-    try:
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path}: is a file, where a folder is to be written; choose another name")
-        parent = next(folder for folder in path.absolute().parents if folder.exists())
-        # Tried, because neither file rights nor `os.access` know of read-only disks and the like.
-        with tempfile.TemporaryDirectory(prefix=".ftkit-", dir=path if path.is_dir() else parent):
-            pass
-    except OSError as error:
-        raise make_write_error(path, error) from error
 
 
 def _explain_no_run(path: Path) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import RecipeError
+from ftkit.recipe import read_duration
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -84,10 +86,10 @@ def make_arguments(
             logging_steps=training.log_every,
             logging_first_step=True,
             logging_nan_inf_filter=False,  # it shows the last good loss instead of the bad one
-            save_total_limit=training.save_total_limit,
             report_to=list(training.report_to) or "none",
             disable_tqdm=True,  # ftkit shows the progress
             remove_unused_columns=False,
+            restore_callback_states_from_checkpoint=True,  # the patience of early stopping
             metric_for_best_model=f"eval_{best_metric[0]}" if best_metric else None,
             greater_is_better=best_metric[1] if best_metric else None,
             **_make_intervals("save", training.checkpoint_every),
@@ -111,6 +113,8 @@ def _name_checkpointing(known: list[str]) -> str:
 def _make_intervals(what: str, every: int | str) -> dict[str, Any]:
     if isinstance(every, int):
         return {f"{what}_strategy": "steps", f"{what}_steps": every}
+    if read_duration(every) is not None:
+        return {f"{what}_strategy": "steps", f"{what}_steps": sys.maxsize}  # a callback looks at the clock
     return {f"{what}_strategy": {"epoch": "epoch", "never": "no"}[every]}
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,9 @@ from ftkit.errors import TrainingError
 from ftkit.runs import append_json_line, write_text
 
 UNITS = ((3600, "h"), (60, "min"))
+
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Ctrl-C, the end of the machine's time, and the warning that Slurm sends before it."""
 
 
 class MetricsFile(TrainerCallback):  # type: ignore[misc]
@@ -37,8 +40,9 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
         import json
 
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]  # a killed process may leave half a line
         write_text(
-            self.path, "".join(line for line in lines if json.loads(line)["step"] <= state.global_step)
+            self.path, "".join(line for line in whole if json.loads(line)["step"] <= state.global_step)
         )
 
     def on_log(
@@ -143,14 +147,15 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.stops = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM while training; a second one ends the process as usual."""
+        """Take the signals that ask to stop while training; a second one ends the process as usual."""
         if threading.current_thread() is not threading.main_thread():
             yield  # Python allows handlers in the main thread alone
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
         def note(number: int, frame: FrameType | None) -> None:
             self.signal = number
@@ -170,16 +175,90 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Save and stop once a signal has come."""
-        if self.signal is not None:
-            control.should_save = control.should_training_stop = True
+        """Save and stop once a signal has come, to any of the processes."""
+        if _agree(self.signal is not None, args):
+            self.stops = control.should_save = control.should_training_stop = True
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Keep the end of a broken-off epoch from being scored and saved as if it were whole."""
-        if self.signal is not None:
+        if self.stops and not is_epoch_over(state):
             control.should_save = control.should_evaluate = False
+
+
+class SaveAfterEpoch(TrainerCallback):  # type: ignore[misc]
+    """Saves after the last step of an epoch only when the epoch's evaluation is done.
+
+    A run that continued from a checkpoint of before would leave that evaluation out.
+    """
+
+    def __init__(self) -> None:
+        self.is_due = False
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put a checkpoint off."""
+        if control.should_save and is_epoch_over(state):
+            self.is_due, control.should_save = True, False
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Ask for it again."""
+        control.should_save = control.should_save or self.is_due
+        self.is_due = False
+
+
+class SaveByTime(TrainerCallback):  # type: ignore[misc]
+    """Asks for a checkpoint every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.last = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Look at the clock."""
+        if _agree(time.monotonic() - self.last >= self.seconds, args):
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Count from any checkpoint, whatever asked for it."""
+        self.last = time.monotonic()
+
+
+class RestoreSums(TrainerCallback):  # type: ignore[misc]
+    """Gives the trainer of a continued run what had been summed up for the log."""
+
+    def __init__(self, restore: Callable[[], None]) -> None:
+        self.restore = restore
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Restore, after `Trainer` has set all to zero."""
+        self.restore()
+
+
+def is_epoch_over(state: TrainerState) -> bool:
+    """Tell whether the step that was done is the last one of its epoch, or of the run."""
+    return float(state.epoch or 0.0).is_integer() or state.global_step >= state.max_steps
+
+
+def _agree(wanted: bool, args: TrainingArguments) -> bool:
+    """Tell whether any process wants it, in all of them."""
+    if args.world_size == 1:
+        return wanted
+    import torch
+
+    votes = torch.tensor(int(wanted), device=args.device)
+    torch.distributed.all_reduce(votes, op=torch.distributed.ReduceOp.MAX)
+    return bool(votes)
 
 
 class SaveBest(TrainerCallback):  # type: ignore[misc]

@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError, InterruptedRun
 from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
+from ftkit.recipe import read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
@@ -89,7 +91,16 @@ def train(
     """
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    from ftkit.training.callbacks import MetricsFile, Progress, SaveBest, StopOnSignal, format_seconds
+    from ftkit.training.callbacks import (
+        MetricsFile,
+        Progress,
+        RestoreSums,
+        SaveAfterEpoch,
+        SaveBest,
+        SaveByTime,
+        StopOnSignal,
+        format_seconds,
+    )
     from ftkit.training.trainer import StepExamples, StepTrainer
 
     lengths = read_lengths(split.examples)
@@ -114,6 +125,9 @@ def train(
     )
     stop = StopOnSignal()
     callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
+    if (seconds_between := read_duration(training.checkpoint_every)) is not None:
+        callbacks.append(SaveByTime(seconds_between))
+    callbacks.append(SaveAfterEpoch())  # the last word, after all that ask for one
     if training.early_stopping_patience is not None and validate is not None:
         callbacks.append(
             EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
@@ -133,6 +147,7 @@ def train(
         limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
+        num_checkpoints=training.save_total_limit,
         validate=validate,
     )
     trainer.remove_callback(PrinterCallback)
@@ -140,17 +155,19 @@ def train(
     last = folder.find_checkpoint()
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
+        trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
     started = time.perf_counter()
     with stop.listening(), quiet_transformers():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     seconds = time.perf_counter() - started
     state = trainer.state
-    if stop.signal is not None and state.global_step < state.max_steps:
+    if stop.stops and state.global_step < state.max_steps:
         for tracker in trackers:
             tracker.finish()
         raise InterruptedRun(
             f"stopped after step {state.global_step} of {state.max_steps}; the checkpoint is in "
-            f"{folder.checkpoints}. The same command continues from there"
+            f"{folder.checkpoints}. The same command continues from there",
+            signal=stop.signal,
         )
     result = TrainingResult(
         num_steps=state.global_step,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +14,9 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from ftkit.models.padding_free import without_padding
+from ftkit.runs.checkpoint_folders import ASIDE
 from ftkit.tasks.padding import IGNORED
+from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
 from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.meter import StepMeter
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     from ftkit.tasks import Encoding, LossOptions, Task
 
 MicroBatch = dict[str, torch.Tensor]
+
+SUMS = "sums.json"
+"""In a checkpoint: what is summed up between two lines of the log."""
 
 
 class StepTrainer(Trainer):  # type: ignore[misc]
@@ -40,6 +48,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         limit: MicroBatchLimit,
         loss_options: LossOptions,
         l1_penalty: float = 0.0,
+        num_checkpoints: int = 2,
         validate: Callable[[], dict[str, float]] | None = None,
         **options: Any,
     ) -> None:
@@ -51,10 +60,13 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.loss_options = loss_options
         self.validate = validate
         self.l1_penalty = l1_penalty
+        self.num_checkpoints = num_checkpoints
         names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
         named = self.model.named_parameters()
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
         self.meter = StepMeter()
+        self.aside: Path | None = None
+        self.checkpoint_seconds = 0.0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -115,6 +127,50 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def floating_point_ops(self, inputs: Any) -> int:
         """Add up what the model estimates for each micro-batch."""
         return sum(int(super(StepTrainer, self).floating_point_ops(batch)) for batch in inputs)
+
+    def restore_sums(self, checkpoint: Path) -> None:
+        """Take up what was summed since the last line of the log, so that the next line is the same."""
+        sums = json.loads((checkpoint / SUMS).read_text(encoding="utf-8"))
+        self._tr_loss = torch.tensor(sums["loss"], device=self.args.device)
+        self._globalstep_last_logged = sums["last_logged_step"]
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Return where `Trainer` writes checkpoints: aside, while one is written."""
+        return str(self.aside or self.args.output_dir)
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Write a checkpoint aside; it takes its place when all processes have written theirs."""
+        started = time.perf_counter()
+        place, step = Path(self.args.output_dir), self.state.global_step
+        loss = self._sum_over_processes(self._tr_loss.item())[0] / self.args.world_size
+        is_main = self.is_world_process_zero()
+        trained = sum(each.nbytes for each in self.model.parameters() if each.requires_grad)
+        size = measure_checkpoint(place, trained) if is_main else 0
+        with writing_checkpoint(place, step, size) if is_main else nullcontext(place / ASIDE) as self.aside:
+            self.accelerator.wait_for_everyone()
+            super()._save_checkpoint(model, trial)
+            if is_main:
+                self._complete_checkpoint(self.aside / f"checkpoint-{step}", loss)
+            self.accelerator.wait_for_everyone()
+        self.aside = None
+        if is_main:
+            prune_checkpoints(place, keep=self.num_checkpoints, best_step=self.state.best_global_step)
+        self.checkpoint_seconds += time.perf_counter() - started
+
+    def _complete_checkpoint(self, folder: Path, loss: float) -> None:
+        """Write what `Trainer` leaves out, and where the best checkpoint will be found."""
+        best = self.state.best_global_step
+        self.state.best_model_checkpoint = f"{self.args.output_dir}/checkpoint-{best}" if best else None
+        self.state.save_to_json(str(folder / "trainer_state.json"))
+        last = self._globalstep_last_logged
+        sums = {"loss": loss, "last_logged_step": last}
+        (folder / SUMS).write_text(json.dumps(sums), encoding="utf-8")
+
+    def _load_best_model(self) -> None:
+        """Load the best checkpoint from where it is now: the run folder may have been moved."""
+        best = f"{self.args.output_dir}/checkpoint-{self.state.best_global_step}"
+        self.state.best_model_checkpoint = best
+        super()._load_best_model()
 
     def _collate_step(self, examples: Sequence[Mapping[str, Any]]) -> list[MicroBatch]:
         groups = split_step([count_tokens(example) for example in examples], self.limit)

@@ -9,7 +9,6 @@ import pytest
 
 from ftkit.errors import RunError
 from ftkit.runs import (
-    RunFolder,
     check_writable,
     claim_run_folder,
     discard_unstarted,
@@ -20,6 +19,7 @@ from ftkit.runs import (
     write_json_lines,
     write_text,
 )
+from ftkit.runs.checkpoint_folders import seal_checkpoint
 
 RECIPE = "task: chat\ntraining:\n  seed: 1\noutput_dir: a\n"
 INFO = {"fingerprints": {"data.train": "abc"}}
@@ -158,19 +158,21 @@ def test_a_run_with_a_checkpoint_or_one_from_before_or_one_with_a_bug_stays(tmp_
     fail(folder, RunError("x"), continued=True)
     checkpoint = folder.checkpoints / "checkpoint-1"
     checkpoint.mkdir(parents=True)
-    (checkpoint / "trainer_state.json").write_text("{}")
+    seal_checkpoint(checkpoint)
     fail(folder, RunError("x"))
     assert folder.info.is_file()
 
 
-def test_the_newest_complete_checkpoint_is_found(tmp_path):
-    folder = RunFolder(tmp_path)
-    assert folder.find_checkpoint() is None
-    for step, complete in ((9, True), (100, True), (200, False)):
-        (folder.checkpoints / f"checkpoint-{step}").mkdir(parents=True)
-        if complete:
-            (folder.checkpoints / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
-    assert folder.find_checkpoint().name == "checkpoint-100"
+def test_a_run_killed_between_its_first_two_files_is_continued(tmp_path):
+    folder, _ = start(tmp_path)
+    folder.recipe.unlink()
+    (tmp_path / ".recipe.yaml.abc").write_text("task: ch")
+    assert start(tmp_path)[1]
+
+
+def test_what_a_killed_process_left_of_its_first_file_is_no_run(tmp_path):
+    (tmp_path / ".run.json.abc").write_text("{")
+    assert not start(tmp_path)[1]
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

@@ -32,7 +32,6 @@ def test_settings_arrive_where_they_are_meant():
             "gradient_checkpointing": True,
             "log_every": 3,
             "checkpoint_every": 50,
-            "save_total_limit": 4,
         }
     )
     assert (arguments.learning_rate, arguments.lr_scheduler_type, arguments.warmup_steps) == (
@@ -42,7 +41,7 @@ def test_settings_arrive_where_they_are_meant():
     )
     assert (arguments.optim, arguments.weight_decay, arguments.max_grad_norm) == ("adafactor", 0.1, 0.5)
     assert (arguments.seed, arguments.gradient_checkpointing, arguments.logging_steps) == (7, True, 3)
-    assert (arguments.save_strategy, arguments.save_steps, arguments.save_total_limit) == ("steps", 50, 4)
+    assert (arguments.save_strategy, arguments.save_steps) == ("steps", 50)
     assert (arguments.eval_strategy, arguments.metric_for_best_model) == ("epoch", "eval_macro_f1")
     assert arguments.greater_is_better
     assert arguments.load_best_model_at_end

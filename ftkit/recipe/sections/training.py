@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from ftkit.recipe.names import Optimizer, Precision, Scheduler
 from ftkit.recipe.sections.section import Section
-from ftkit.recipe.values import ClassWeights, Count, Number, Plain, Seed, Text, Warmup
+from ftkit.recipe.values import ClassWeights, Count, Interval, Number, Plain, Seed, Text, Warmup
 
 
 class TrainingSection(Section):
@@ -75,11 +75,12 @@ class TrainingSection(Section):
     early_stopping_threshold: Annotated[Number, Field(ge=0)] = 0.0
     """How much better a score must be to count for early stopping, in the unit of the score; from 0."""
 
-    checkpoint_every: Count | Literal["epoch", "never"] = "epoch"
-    """When to save a checkpoint: every so many steps, after each epoch, or never."""
+    checkpoint_every: Annotated[Interval, Field(examples=["epoch", 500, "30 min"])] = "epoch"
+    """When to save a checkpoint: every so many steps, every so often (`30 min`), after each epoch, or
+    never."""
 
     save_total_limit: Count = 2
-    """Number of checkpoints to keep, at least 1; older ones are deleted, the best one is not."""
+    """Number of checkpoints to keep, at least 1; older ones are deleted, never the best or the last one."""
 
     load_best_model_at_end: bool = True
     """End with the checkpoint of the best score, not with the last one; needs validation rows."""

@@ -1,0 +1,125 @@
+"""Whole runs that are killed with SIGKILL at seeded random moments end as the ones that were never killed."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+
+import pytest
+
+from ftkit.runs import list_checkpoints
+
+NUM_KILLS = int(os.environ.get("FTKIT_TEST_KILLS", "30"))
+"""Of all three recipes together."""
+
+KILLS_A_RUN = 5
+WORDS = ["free", "money", "win", "now", "hello", "world", "the", "cat", "sat", "月光"]
+PRELOADED = ["ftkit.pipeline.finetuning", "ftkit.training.trainer", "ftkit.training.callbacks", "peft"]
+OF_THE_CLOCK = {"seconds", "tokens_per_second", "checkpoint_seconds", "time", "peak_memory_bytes"}
+
+RECIPES = {
+    "text-classification": "validation: 20%, test: test.jsonl, max_tokens: 16",
+    "causal-lm": "validation: 20%, max_tokens: 16",
+    "chat": "validation: 20%",
+}
+
+
+def finetune(path):
+    import torch
+
+    import ftkit
+
+    torch.set_num_threads(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    ftkit.finetune(path)
+
+
+def write_recipe(folder, task, model):
+    draw = random.Random(3)
+    rows = []
+    for _ in range(40):
+        text = " ".join(draw.choices(WORDS, k=12))
+        turns = [{"role": "user", "content": text[:9]}, {"role": "assistant", "content": text}]
+        rows.append({"text": text, "label": draw.choice(["ham", "spam"]), "messages": turns})
+    for name, some in (("train.jsonl", rows[:30]), ("test.jsonl", rows[30:])):
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in some]
+        (folder / name).write_text("".join(lines), encoding="utf-8")
+    text = f"""
+task: {task}
+model: {model}
+data: {{train: train.jsonl, {RECIPES[task]}}}
+adapter: {"lora" if task == "chat" else "none"}
+training:
+  max_steps: 14
+  batch_size: 6
+  learning_rate: 1e-3
+  checkpoint_every: 2
+  log_every: 3
+  early_stopping_patience: 4
+  precision: float32
+  arguments: {{use_cpu: true}}
+"""
+    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+
+
+def start(folder, name):
+    path = folder / f"{name}.yaml"
+    path.write_text(f"extends: recipe.yaml\noutput_dir: {name}\n", encoding="utf-8")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=finetune, args=(str(path),))
+    process.start()
+    return process
+
+
+def strip_clock(value):
+    if isinstance(value, dict):
+        return {key: strip_clock(each) for key, each in value.items() if key not in OF_THE_CLOCK}
+    return [strip_clock(each) for each in value] if isinstance(value, list) else value
+
+
+def read_result(run):
+    weights = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted([*(run / "model").iterdir(), *(run / "adapter").glob("*.safetensors")])
+    }
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    report = json.loads((run / "evaluation" / "report.json").read_text())
+    return weights, strip_clock(lines), strip_clock(report["scores"]), strip_clock(report["training"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", RECIPES)
+def test_a_killed_run_ends_as_the_one_that_was_not(task, tiny_bert, tiny_llama, tmp_path):
+    write_recipe(tmp_path, task, tiny_bert if task == "text-classification" else tiny_llama)
+    started = time.monotonic()
+    whole = start(tmp_path, "whole")
+    whole.join()
+    seconds = time.monotonic() - started
+    assert whole.exitcode == 0
+    expected = read_result(tmp_path / "whole")
+    draw = random.Random(f"{task} 1")
+    kills, where = 0, []
+    for number in range(NUM_KILLS // (len(RECIPES) * KILLS_A_RUN)):
+        for _ in range(KILLS_A_RUN):
+            process = start(tmp_path, f"killed-{number}")
+            process.join(draw.uniform(0.1, 0.9) * seconds)
+            if process.exitcode is None:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                where.append(len(list_checkpoints(tmp_path / f"killed-{number}" / "checkpoints")))
+            process.join()
+            if process.exitcode == 0:
+                break
+        else:
+            process = start(tmp_path, f"killed-{number}")
+            process.join()
+        assert process.exitcode == 0
+        assert read_result(tmp_path / f"killed-{number}") == expected
+    sys.stderr.write(f"{task}: {kills} kills, after so many checkpoints: {where}\n")
+    assert kills > 0
