@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import clean_data, describe_data, evaluate, finetune, preview_data
+    from ftkit.pipeline import (
+        clean_data,
+        compare_runs,
+        describe_data,
+        evaluate,
+        finetune,
+        preview_data,
+        push_run,
+        write_report,
+    )
     from ftkit.recipe import Recipe, load_recipe
+    from ftkit.reporting.run_list import list_runs
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
 
@@ -27,17 +37,21 @@ __all__ = [
     "Recipe",
     "Run",
     "clean_data",
+    "compare_runs",
     "describe_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
     "finetune",
     "list_cache",
+    "list_runs",
     "load_recipe",
     "open_run",
     "preview_data",
     "prune_cache",
+    "push_run",
     "train_tokenizer",
+    "write_report",
 ]
 
 ROOMS = {
@@ -47,17 +61,21 @@ ROOMS = {
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
     "clean_data": "ftkit.pipeline",
+    "compare_runs": "ftkit.pipeline",
     "describe_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
     "list_cache": "ftkit.data.cache_listing",
+    "list_runs": "ftkit.reporting.run_list",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
     "preview_data": "ftkit.pipeline",
     "prune_cache": "ftkit.data.cache_listing",
+    "push_run": "ftkit.pipeline",
     "train_tokenizer": "ftkit.training.tokenizer",
+    "write_report": "ftkit.pipeline",
 }
 """Public name -> the module that has it."""
 

@@ -19,7 +19,14 @@ NUM_KILLS = int(os.environ.get("FTKIT_TEST_KILLS", "30"))
 KILLS_A_RUN = 5
 WORDS = ["free", "money", "win", "now", "hello", "world", "the", "cat", "sat", "月光"]
 PRELOADED = ["ftkit.pipeline.finetuning", "ftkit.training.trainer", "ftkit.training.callbacks", "peft"]
-OF_THE_CLOCK = {"seconds", "tokens_per_second", "checkpoint_seconds", "time", "peak_memory_bytes"}
+OF_THE_CLOCK = {
+    "seconds",
+    "tokens_per_second",
+    "checkpoint_seconds",
+    "time",
+    "peak_memory_bytes",
+    "peak_memory_gb",
+}
 
 RECIPES = {
     "text-classification": "validation: 20%, test: test.jsonl, max_tokens: 16",

@@ -90,7 +90,8 @@ def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert
     assert [line["label"] for line in report["per_class"]] == ["ham", "spam"]
     names = {path.name for path in run.folder.path.iterdir()}
     assert names == {
-        "recipe.yaml", "run.json", "data", "checkpoints", "metrics.jsonl", "model", "evaluation", "README.md"
+        "recipe.yaml", "run.json", "data", "checkpoints", "metrics.jsonl", "model", "evaluation", "README.md",
+        "report.html",
     }  # fmt: skip
     rejected = [json.loads(line) for line in (run.folder.data / "rejected.jsonl").read_text().splitlines()]
     assert (
@@ -98,7 +99,7 @@ def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert
         or "train.jsonl:" in rejected[0]["source"]
     )
     assert run.info["status"] == "finished"
-    assert "| macro_f1 |" in run.folder.card.read_text()
+    assert "| macro_f1 (more is better) |" in run.folder.card.read_text()
 
 
 def test_the_saved_classifier_gives_plain_transformers_the_same_predictions(mails, tiny_bert):

@@ -43,6 +43,12 @@ class Evaluation:
             lines += ["", f"written to {self.folder}"]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """Show verdict and scores in a notebook."""
+        from ftkit.reporting.page import render_summary
+
+        return render_summary(self.report)
+
 
 def make_report(
     *,

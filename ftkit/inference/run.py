@@ -17,7 +17,7 @@ from ftkit.inference.prediction_files import check_output, write_predictions
 from ftkit.models import load_saved, move_to_device, read_device
 from ftkit.models.generation import GenerationOptions, generate_many, stream_text
 from ftkit.recipe import Recipe, load_recipe
-from ftkit.runs import RunFolder, open_run_folder, read_json
+from ftkit.runs import RunFolder, open_run_folder, read_json, read_json_lines
 from ftkit.tasks import Encoding, Task, get_task
 from ftkit.tasks.encoding import check_rows, encode_rows, make_encoding, read_limit
 
@@ -213,18 +213,9 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        """Show the scores as a small table in a notebook."""
-        head = f"<b>{html.escape(self.recipe.task)}</b> · {html.escape(str(self.folder.path))}"
-        path = self.folder.evaluation / "report.json"
-        if not path.is_file():
-            return f"<p>{head} · {html.escape(str(self.info.get('status')))}</p>"
-        scores = self.report["scores"]
-        names = list(self.report["metrics"])
-        header = "".join(f"<th>{html.escape(who)}</th>" for who in scores)
-        lines = "".join(
-            f"<tr><td>{html.escape(name)}</td>"
-            + "".join(f"<td>{scores[who].get(name, float('nan')):.4g}</td>" for who in scores)
-            + "</tr>"
-            for name in names
-        )
-        return f"<p>{head}</p><table><tr><th></th>{header}</tr>{lines}</table>"
+        """Show verdict, scores and curves in a notebook."""
+        from ftkit.reporting.page import render_summary
+
+        if not (self.folder.evaluation / "report.json").is_file():
+            return f"<p>{html.escape(str(self.folder.path))}: {html.escape(str(self.info.get('status')))}</p>"
+        return render_summary(self.report, read_json_lines(self.folder.metrics))

@@ -41,12 +41,14 @@ from ftkit.pipeline.further_scores import add_further, open_further
 from ftkit.pipeline.starting import claim, load_base, read_recipe, write_start
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
+from ftkit.reporting.page import write_page
 from ftkit.runs import (
     RunFolder,
     discard_unstarted,
     hold_run,
     is_main_process,
     read_json,
+    read_saved_run,
     write_json,
     write_json_lines,
     write_text,
@@ -63,6 +65,7 @@ from ftkit.tasks.encoding import (
     read_example_rows,
 )
 from ftkit.training.checks import check_training
+from ftkit.training.trackers import tell_trackers
 
 if TYPE_CHECKING:
     from ftkit.training.loop import TrainingResult
@@ -125,7 +128,9 @@ def run_stages(recipe: Recipe, *, fresh: bool) -> Run:
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     report = add_further(report, further)
     report = add_changes(report, prepared.num_read, changes) | report_rows(prepared.leakage, mixture)
-    return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
+    run = finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
+    tell_trackers(result.trackers, folder)
+    return run
 
 
 def describe_run(run: Run) -> str:
@@ -137,6 +142,7 @@ def describe_run(run: Run) -> str:
         "",
         f"run:    {path}",
         f"model:  {os.path.join(path, run.folder.model.name)}",
+        f"report: {os.path.join(path, run.folder.page.name)}",
         f"use it: ftkit {use.format(shlex.quote(path))}",
     ]
     return "\n".join(lines)
@@ -308,10 +314,12 @@ def finish_run(
     scored: Mapping[str, Scored],
     report: dict[str, Any],
 ) -> Run:
-    """Write the report and the card, and mark the run as finished."""
+    """Write the report, mark the run as finished, and write its card and page."""
     if is_main_process():
         write_evaluation(folder.evaluation, report, scored.get("tuned", Scored([], {})), task, base.labels)
-        write_text(folder.card, make_card(recipe, report, task.MODEL_CLASS))
         finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         write_json(folder.info, {**read_json(folder.info), "status": "finished", "finished": finished})
+        saved = read_saved_run(folder.path)
+        write_text(folder.card, str(make_card(saved, task.MODEL_CLASS)))
+        write_page(saved)
     return Run(folder)

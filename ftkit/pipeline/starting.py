@@ -24,11 +24,13 @@ from ftkit.models import (
     read_device,
 )
 from ftkit.recipe import Recipe, dump_recipe, load_recipe, make_recipe
+from ftkit.reporting.examples import describe_examples
 from ftkit.runs import (
     RunFolder,
     claim_run_folder,
     is_main_process,
     start_run,
+    write_json,
     write_json_lines,
 )
 from ftkit.tasks import Task
@@ -131,3 +133,4 @@ def write_info(
     }
     start_run(folder, dump_recipe(recipe), info, continued=continued)
     write_json_lines(folder.data / "rejected.jsonl", changes)
+    write_json(folder.data / "examples.json", describe_examples(splits, task, base.tokenizer))

@@ -7,6 +7,7 @@ from ftkit.runs.files import (
     open_binary_to_replace,
     open_to_replace,
     read_json,
+    read_json_lines,
     write_json,
     write_json_lines,
     write_text,
@@ -15,19 +16,24 @@ from ftkit.runs.folder import (
     RunFolder,
     claim_run_folder,
     discard_unstarted,
+    flatten_settings,
     is_main_process,
     open_run_folder,
     start_run,
 )
 from ftkit.runs.lock import hold_run
+from ftkit.runs.saved import SavedRun, find_runs, read_saved_run
 
 __all__ = [
     "RunFolder",
+    "SavedRun",
     "append_json_line",
     "check_writable",
     "claim_run_folder",
     "discard_unstarted",
     "find_damage",
+    "find_runs",
+    "flatten_settings",
     "hold_run",
     "is_main_process",
     "list_checkpoints",
@@ -35,6 +41,8 @@ __all__ = [
     "open_run_folder",
     "open_to_replace",
     "read_json",
+    "read_json_lines",
+    "read_saved_run",
     "start_run",
     "write_json",
     "write_json_lines",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import tempfile
@@ -118,3 +119,25 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: not there; is {path.parent} the folder of a run?") from error
     except ValueError as error:
         raise RunError(f"{path}: damaged, no JSON: {error}") from error
+
+
+def read_json_lines(path: Path, *, most: int | None = None) -> list[Any]:
+    """Read a JSON lines file of a run; one that is not there has no lines.
+
+    Args:
+        path: the file.
+        most: how many lines to read at most; None for all.
+
+    Raises:
+        RunError: a line is damaged.
+    """
+    if not path.is_file():
+        return []
+    values = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(itertools.islice(file, most), start=1):
+            try:
+                values.append(json.loads(line))
+            except ValueError as error:
+                raise RunError(f"{path}:{number}: damaged, no JSON: {error}") from error
+    return values

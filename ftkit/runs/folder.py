@@ -18,6 +18,7 @@ from ftkit.runs.lock import empty_run, is_litter
 
 PASSIVE_SETTINGS = (
     "output_dir",
+    "data.license",
     "training.report_to",
     "training.log_every",
     "training.save_total_limit",
@@ -72,6 +73,16 @@ class RunFolder:
     def evaluation(self) -> Path:
         """Reports and predictions."""
         return self.path / "evaluation"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Events for tensorboard, where the recipe reports to it."""
+        return self.path / "tensorboard"
+
+    @property
+    def page(self) -> Path:
+        """The run at a glance, for a browser."""
+        return self.path / "report.html"
 
     @property
     def card(self) -> Path:
@@ -179,19 +190,20 @@ def discard_unstarted(folder: RunFolder, *, continued: bool) -> Iterator[None]:
 
 def find_changes(old: str, new: str) -> list[str]:
     """Name the settings in which two resolved recipes differ, as `key: old -> new`."""
-    before, after = (_flatten(yaml.safe_load(text) or {}) for text in (old, new))
+    before, after = (flatten_settings(yaml.safe_load(text) or {}) for text in (old, new))
     keys = [key for key in {**before, **after} if key not in PASSIVE_SETTINGS]
     return [
         f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)
     ]
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten_settings(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Write nested settings flat: `training.learning_rate` -> its value."""
     if not isinstance(value, Mapping) or not value:
         return {prefix: value}
     pairs: dict[str, Any] = {}
     for key, item in value.items():
-        pairs |= _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+        pairs |= flatten_settings(item, f"{prefix}.{key}" if prefix else str(key))
     return pairs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import sys
@@ -37,13 +38,12 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
         """Take off the lines that steps after the checkpoint had written."""
         if not state.is_world_process_zero or not self.path.is_file():
             return
-        import json
-
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]  # a killed process may leave half a line
-        write_text(
-            self.path, "".join(line for line in whole if json.loads(line)["step"] <= state.global_step)
-        )
+        kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+        write_text(self.path, "".join(kept))
+        if state.global_step and not any(self._notes_checkpoint(line, state.global_step) for line in kept):
+            self.on_save(args, state, control)  # killed between the checkpoint and its line
 
     def on_log(
         self,
@@ -63,6 +63,17 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
                 f"step {state.global_step}: the loss is {loss}. Lower training.learning_rate, or set "
                 "training.precision: float32; the last checkpoint is from before"
             )
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Note that there is a checkpoint, for the curves."""
+        if state.is_world_process_zero:
+            append_json_line(self.path, {"step": state.global_step, "checkpoint": True})
+
+    def _notes_checkpoint(self, line: str, step: int) -> bool:
+        values = json.loads(line)
+        return values["step"] == step and bool(values.get("checkpoint"))
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]

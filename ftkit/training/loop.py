@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.recipe import read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
+from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler
+from ftkit.training.trackers import TrackerGuard, guard_trackers
 
 if TYPE_CHECKING:
     import datasets
@@ -43,10 +44,16 @@ class TrainingResult:
     """The step whose weights the model has; None where the last step's are kept."""
     seconds: float
     tokens_per_second: float
+    num_tokens: int
+    """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
+    peak_memory_bytes: int
+    """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
+    trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
+    """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "trackers"}
 
 
 def train(
@@ -144,6 +151,7 @@ def train(
         validate=validate,
     )
     trainer.remove_callback(PrinterCallback)
+    trackers = guard_trackers(trainer, folder.tensorboard)
     last = folder.find_checkpoint()
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
@@ -154,6 +162,8 @@ def train(
     seconds = time.perf_counter() - started
     state = trainer.state
     if stop.stops and state.global_step < state.max_steps:
+        for tracker in trackers:
+            tracker.finish()
         raise InterruptedRun(
             f"stopped after step {state.global_step} of {state.max_steps}; the checkpoint is in "
             f"{folder.checkpoints}. The same command continues from there",
@@ -164,7 +174,10 @@ def train(
         num_epochs=float(state.epoch or 0.0),
         best_step=state.best_global_step if arguments.load_best_model_at_end else None,
         seconds=seconds,
-        tokens_per_second=trainer.num_tokens_seen / max(seconds, 1e-9),
+        tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
+        num_tokens=state.num_input_tokens_seen,
+        peak_memory_bytes=read_peak_bytes(arguments.device),
+        trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(

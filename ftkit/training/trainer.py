@@ -18,6 +18,7 @@ from ftkit.runs.checkpoint_folders import ASIDE
 from ftkit.tasks.padding import IGNORED
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
 from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
+from ftkit.training.meter import StepMeter
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
         named = self.model.named_parameters()
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
-        self.num_tokens_seen = 0
+        self.meter = StepMeter()
         self.aside: Path | None = None
         self.checkpoint_seconds = 0.0
-        self.last_logged: tuple[float, int] | None = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -88,17 +88,28 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """
         model.train()
         self._set_optimizer_mode("train")
-        self.last_logged = self.last_logged or (time.perf_counter(), 0)
         micro_batches: Sequence[MicroBatch] = inputs
-        num_items = sum(self.task.count_items(batch) for batch in micro_batches)
-        scale = self.args.world_size / (self._sum_over_processes(num_items) or 1)
+        num_items, num_tokens = self._sum_over_processes(
+            sum(self.task.count_items(batch) for batch in micro_batches),
+            sum(int(batch["attention_mask"].sum()) for batch in micro_batches),
+        )
+        scale = self.args.world_size / (num_items or 1)
         total = torch.zeros((), device=self.args.device)
         for position, batch in enumerate(micro_batches):
             is_last = position == len(micro_batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
-        self.num_tokens_seen += sum(int(batch["attention_mask"].sum()) for batch in micro_batches)
+        self.meter.num_tokens += int(num_tokens)
+        self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
         return total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add to a line of the loss what the steps took: for the metrics file and for every tracker."""
+        if "loss" in logs:
+            logs["tokens_per_second"] = self.meter.read_tokens_per_second()
+            logs["num_tokens"] = self.state.num_input_tokens_seen
+            logs["peak_memory_gb"] = round(read_peak_bytes(self.args.device) / 1e9, 3)
+        super().log(logs, start_time)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -106,22 +117,12 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """Score the validation rows with ftkit's own evaluation and report it as `Trainer` would."""
         assert self.validate is not None  # without validation rows the arguments never ask for it
         self._set_optimizer_mode("eval")
-        scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
+        with self.meter.paused():
+            scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
         self.log(scores)
         handler: Any = self.callback_handler
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
-
-    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
-        """Add to the loss how fast the steps since the last line were, and the most memory so far."""
-        if "loss" in logs:
-            now = time.perf_counter()
-            before, tokens = self.last_logged or (now, 0)
-            self.last_logged = (now, self.num_tokens_seen)
-            speed = (self.num_tokens_seen - tokens) * self.args.world_size / max(now - before, 1e-9)
-            memory = read_peak_bytes(self.args.device) / 1e9
-            logs = {**logs, "tokens_per_second": round(speed, 1), "peak_memory_gb": round(memory, 3)}
-        super().log(logs, *arguments, **named)
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Add up what the model estimates for each micro-batch."""
@@ -132,7 +133,6 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         sums = json.loads((checkpoint / SUMS).read_text(encoding="utf-8"))
         self._tr_loss = torch.tensor(sums["loss"], device=self.args.device)
         self._globalstep_last_logged = sums["last_logged_step"]
-        self.num_tokens_seen = sums["num_tokens_seen"]
 
     def _get_output_dir(self, trial: Any) -> str:
         """Return where `Trainer` writes checkpoints: aside, while one is written."""
@@ -142,7 +142,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """Write a checkpoint aside; it takes its place when all processes have written theirs."""
         started = time.perf_counter()
         place, step = Path(self.args.output_dir), self.state.global_step
-        loss = self._sum_over_processes(self._tr_loss.item()) / self.args.world_size
+        loss = self._sum_over_processes(self._tr_loss.item())[0] / self.args.world_size
         is_main = self.is_world_process_zero()
         trained = sum(each.nbytes for each in self.model.parameters() if each.requires_grad)
         size = measure_checkpoint(place, trained) if is_main else 0
@@ -163,7 +163,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.state.best_model_checkpoint = f"{self.args.output_dir}/checkpoint-{best}" if best else None
         self.state.save_to_json(str(folder / "trainer_state.json"))
         last = self._globalstep_last_logged
-        sums = {"loss": loss, "last_logged_step": last, "num_tokens_seen": self.num_tokens_seen}
+        sums = {"loss": loss, "last_logged_step": last}
         (folder / SUMS).write_text(json.dumps(sums), encoding="utf-8")
 
     def _load_best_model(self) -> None:
@@ -200,11 +200,12 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             ) from error
         return loss.detach()
 
-    def _sum_over_processes(self, number: float) -> float:
+    def _sum_over_processes(self, *numbers: float) -> list[float]:
         if self.args.world_size == 1:
-            return number
-        numbers = self.accelerator.gather(torch.tensor([float(number)], device=self.args.device))
-        return float(numbers.sum())
+            return list(numbers)
+        mine = torch.tensor([numbers], dtype=torch.float64, device=self.args.device)
+        sums: list[float] = self.accelerator.gather(mine).sum(dim=0).tolist()
+        return sums
 
     def _set_optimizer_mode(self, mode: str) -> None:
         """Switch the schedule-free optimisers, which keep two sets of weights."""

@@ -16,7 +16,9 @@ def test_a_run_writes_its_report_to_standard_output_and_the_rest_to_standard_err
     result = run("finetune", "recipe.yaml")
     assert result.code == 0
     assert result.out.startswith("text-classification, test: 9 rows\n")
-    assert result.out.endswith("run:    run\nmodel:  run/model\nuse it: ftkit predict run --data FILE\n")
+    assert result.out.endswith(
+        "run:    run\nmodel:  run/model\nreport: run/report.html\nuse it: ftkit predict run --data FILE\n"
+    )
     assert "step 1/2" in result.err
     assert "macro_f1" not in result.err
     assert "Warning" not in result.err

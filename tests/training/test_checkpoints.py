@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from test_continuation import read_metrics
 
 from ftkit.errors import TrainingError
 from ftkit.runs import list_checkpoints
@@ -122,7 +123,7 @@ def test_a_run_whose_disk_fills_up_says_so_and_goes_on_later(workshop, small_dis
     assert len(list_checkpoints(link / "checkpoints")) >= 1
     subprocess.run(["mount", "-o", "remount,size=60m", small_disk], check=True)
     continued, folder, _ = workshop.train("full", **settings)
-    assert folder.metrics.read_text() == whole_folder.metrics.read_text()
+    assert read_metrics(folder) == read_metrics(whole_folder)
     for name, tensor in whole.state_dict().items():
         assert tensor.equal(continued.state_dict()[name])
 

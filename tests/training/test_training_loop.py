@@ -270,3 +270,26 @@ def test_two_processes_give_the_losses_and_weights_of_one(workshop, tiny_llama, 
     assert read_losses(RunFolder(tmp_path / "two")) == pytest.approx(read_losses(folder), rel=1e-5)
     for rank in range(2):
         assert_same(torch.load(tmp_path / f"weights-{rank}.pt"), weights_of(model), rtol=1e-3, atol=1e-5)
+
+
+def test_every_line_of_the_log_says_what_the_steps_took(workshop):
+    _, folder, result = workshop.train(max_steps=4, log_every=2, checkpoint_every=2)
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    logged = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in logged] == [1, 2, 4]  # the first step is always logged
+    assert all(line["tokens_per_second"] > 0 < line["grad_norm"] for line in logged)
+    assert all(line["peak_memory_gb"] > 0.1 for line in logged)  # torch alone takes more
+    lengths = [len(example["input_ids"]) for example in workshop.examples]
+    steps = [step for epoch in range(2) for step in plan_epoch(24, 8, seed=42, epoch=epoch)][:4]
+    expected = sum(lengths[index] for step in steps for index in step)
+    assert logged[-1]["num_tokens"] == result.num_tokens == expected
+    assert [line["step"] for line in lines if line.get("checkpoint")] == [2, 4]
+
+
+def test_a_continued_run_counts_the_tokens_before_its_checkpoint_too(workshop):
+    _, whole, expected = workshop.train("whole", max_steps=6, log_every=1, checkpoint_every=2)
+    (whole.checkpoints / "checkpoint-6" / "trainer_state.json").unlink()
+    _, _, result = workshop.train("whole", max_steps=6, log_every=1, checkpoint_every=2)
+    assert result.num_tokens == expected.num_tokens
+    lines = [json.loads(line) for line in whole.metrics.read_text().splitlines()]
+    assert [line["step"] for line in lines if line.get("checkpoint")] == [2, 4, 6]
