@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import clean_data, evaluate, finetune
+    from ftkit.pipeline import clean_data, describe_data, evaluate, finetune, preview_data
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -27,6 +27,7 @@ __all__ = [
     "Recipe",
     "Run",
     "clean_data",
+    "describe_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
@@ -34,6 +35,7 @@ __all__ = [
     "list_cache",
     "load_recipe",
     "open_run",
+    "preview_data",
     "prune_cache",
     "train_tokenizer",
 ]
@@ -45,6 +47,7 @@ ROOMS = {
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
     "clean_data": "ftkit.pipeline",
+    "describe_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
@@ -52,6 +55,7 @@ ROOMS = {
     "list_cache": "ftkit.data.cache_listing",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "preview_data": "ftkit.pipeline",
     "prune_cache": "ftkit.data.cache_listing",
     "train_tokenizer": "ftkit.training.tokenizer",
 }

@@ -10,7 +10,7 @@ from ftkit.recipe.sections.leakage import LeakageSection
 from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
-from ftkit.recipe.values import Count, LabelNames, Number, Split, Text, TrainSource
+from ftkit.recipe.values import Count, LabelNames, Number, Share, Split, Text, TrainSource
 
 
 class DataSection(Section):
@@ -43,6 +43,10 @@ class DataSection(Section):
     clean: Annotated[list[CleaningRule], Field(examples=[["white_space", {"min_characters": 20}]])] = []
     """What is done to the rows before anything else, in this order: a list of rules, each a name, or a name
     and its options. They are listed under [Cleaning](#cleaning)."""
+
+    max_rejected: Annotated[Share | None, Field(examples=["5%"])] = None
+    """Largest share of the rows that may be left out, from 0 to 1 or as `5%`; more stop the run;
+    `null`: any."""
 
     label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
     """Labels in their order, as a list, or a mapping from each label in the rows to its name;
