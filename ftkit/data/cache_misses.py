@@ -75,8 +75,11 @@ def say_what_changed(key: Mapping[str, Any], names: Mapping[str, Any]) -> list[s
     """Say why examples are made anew, where there are some that were made nearly the same way.
 
     Returns:
-        The parts of the key that changed; empty where these examples are made for the first time.
+        The parts of the key that changed; empty where these examples are made for the first time, or have
+        no names.
     """
+    if not names:
+        return []
     nearest = find_nearest_entry(key, names)
     what = names.get("split", "examples")
     if nearest is None or nearest[0].get("names") != dict(names):

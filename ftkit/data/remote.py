@@ -159,7 +159,7 @@ def _fetch(system: Any, path: str, *, named: bool) -> DataFile:
                     (folder / ".version.json").write_text(json.dumps(version), encoding="utf-8")
         except Exception as error:
             raise make_remote_error(address, error) from error
-    return make_data_file(entry / name, address.partition("?")[0], named=named)
+    return make_data_file(entry / name, hide_secrets(address).partition("?")[0], named=named)
 
 
 def _tells_changes(version: dict[str, str]) -> bool:

@@ -268,9 +268,10 @@ def encode_rows(
 
     lengths = Lengths()
     make = partial(_make_examples, task, rows, tokenizer, encoding, lengths)
-    names = {"split": split, "sources": list(rows.sources[:NUM_NAMES])}
+    # Rows to predict are answered without a word about them.
+    names = {"split": split, "sources": list(rows.sources[:NUM_NAMES])} if encoding.labelled else None
     prepared = prepare_examples(make, key=key, names=names, describe=lambda: {"lengths": lengths.describe()})
-    if shown := prepared.summary["lengths"]:
+    if encoding.labelled and (shown := prepared.summary["lengths"]):
         logger.info("%s: %s", split, say_lengths(shown, encoding))
     for rule, number in prepared.rejected.count_rules().items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +26,43 @@ def check_training(training: TrainingSection, evaluation: EvaluationSection) -> 
         RecipeError: a setting that transformers refuses or would ignore.
         MissingDependencyError: an optimiser or tracker whose package is not installed.
     """
-    arguments = make_arguments(
-        training,
-        evaluation,
-        Precision("float32", None, "not chosen yet"),
-        folder=Path("checkpoints"),
-        total_steps=100,
-        world_size=1,
-        device_type="cpu",
-        best_metric=("loss", False),
-    )
+    with _without_processes():
+        arguments = make_arguments(
+            training,
+            evaluation,
+            Precision("float32", None, "not chosen yet"),
+            folder=Path("checkpoints"),
+            total_steps=100,
+            world_size=1,
+            device_type="cpu",
+            best_metric=("loss", False),
+        )
     check_optimizer(arguments, training)
     check_schedule(training)
     check_trackers(training.report_to)
+
+
+_LAUNCHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+"""Variables by which accelerate knows that it is one of several processes."""
+
+
+@contextmanager
+def _without_processes() -> Iterator[None]:
+    """Keep arguments that are only checked from joining the processes, which would time out meanwhile.
+
+    Making them asks for the device, and that creates the process group: before rows are prepared.
+    """
+    from accelerate.state import AcceleratorState, PartialState
+
+    if PartialState._shared_state:  # noqa: SLF001 - the caller's own, as in a notebook
+        yield
+        return
+    hidden = {name: os.environ.pop(name) for name in _LAUNCHERS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+        AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - as accelerate's tests do
 
 
 def check_optimizer(arguments: TrainingArguments, training: TrainingSection) -> None:

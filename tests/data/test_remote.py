@@ -126,6 +126,15 @@ def test_a_web_address_is_fetched_again_when_the_file_changed(write, serve, cach
     assert len(fetched) == 2
 
 
+def test_user_and_password_of_an_address_are_not_in_the_names_of_its_rows(write, serve, cache, caplog):
+    caplog.set_level(logging.DEBUG, "ftkit")
+    write("train.jsonl", '{"a": 1}\n')
+    address, _ = serve()
+    rows = load_rows(f"{address.replace('//', '//me:geheim@')}/train.jsonl?key=geheim")
+    assert rows.where(0) == f"{address.replace('//', '//***@')}/train.jsonl:1"
+    assert "geheim" not in caplog.text
+
+
 def test_a_server_that_does_not_tell_of_changes_is_asked_every_time(write, serve, cache):
     write("train.jsonl", '{"a": 1}\n')
     address, _ = serve(hides_changes=True)
