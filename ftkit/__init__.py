@@ -9,11 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.data.cache_listing import list_cache, prune_cache
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import evaluate, finetune
+    from ftkit.pipeline import clean_data, evaluate, finetune
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -25,12 +26,15 @@ __all__ = [
     "GenerationOptions",
     "Recipe",
     "Run",
+    "clean_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
     "finetune",
+    "list_cache",
     "load_recipe",
     "open_run",
+    "prune_cache",
     "train_tokenizer",
 ]
 
@@ -40,12 +44,15 @@ ROOMS = {
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "clean_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
+    "list_cache": "ftkit.data.cache_listing",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "prune_cache": "ftkit.data.cache_listing",
     "train_tokenizer": "ftkit.training.tokenizer",
 }
 """Public name -> the module that has it."""

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from ftkit.data.findings import remember
 from ftkit.data.problems import Problems, show
 from ftkit.data.row_json import describe_type
 from ftkit.data.rows import Rows
 from ftkit.errors import DataError
 
 Kind = Literal["text", "label", "labels", "number", "list", "messages", "any"]
+
+VERSION = 1
+"""Raised whenever other values are right, so that no check is stale."""
 
 _NUM_COLUMNS_SHOWN = 20
 
@@ -29,6 +33,13 @@ class Column:
     required: bool
     """Whether every row must have it; an optional one may be missing, null, or an empty text."""
     meaning: str
+    also: tuple[str, ...] = ()
+    """Other names under which the task takes it."""
+    compared_as: str | None = None
+    """The text of a row that it is, or is part of, when rows are looked through for duplicates; None for
+    what does not say what a row is, such as its label."""
+    offsets_into: str | None = None
+    """The column of text that its values count characters of, such as the spans of entities."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,17 @@ class RowProblem:
     """What is wrong and what was found, such as `column 'label' is 'Spam'; the labels are ...`."""
 
 
+def check_column_names(rows: Rows, columns: Sequence[Column]) -> None:
+    """Check that the columns which a task needs, or the recipe maps, are there.
+
+    Raises:
+        DataError: what is missing, what there is, and how to map it.
+    """
+    missing = [message for column in columns if (message := _find_missing(rows, column))]
+    if missing:
+        raise DataError("\n".join(missing))
+
+
 def check_columns(rows: Rows, columns: Sequence[Column]) -> None:
     """Check that the rows have the columns of a task, each with a value of its kind.
 
@@ -48,9 +70,12 @@ def check_columns(rows: Rows, columns: Sequence[Column]) -> None:
         DataError: a required column is missing, or a mapped one; or rows with no value, an empty text
             or a value of another kind, with their count and the first few.
     """
-    missing = [message for column in columns if (message := _find_missing(rows, column))]
-    if missing:
-        raise DataError("\n".join(missing))
+    check_column_names(rows, columns)
+    key = [(column.name, column.kind, column.required) for column in columns]
+    remember(rows, "columns", lambda: _check_values(rows, columns), key={"columns": key, "version": VERSION})
+
+
+def _check_values(rows: Rows, columns: Sequence[Column]) -> None:
     problems = (
         RowProblem(index, problem)
         for index, row in enumerate(rows)

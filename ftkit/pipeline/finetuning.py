@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import check_columns, load_splits
+from ftkit.data import Changes, Leakage, Mixture, check_columns, make_mixture, prepare_rows
 from ftkit.evaluation.analysis import EMPTY, analyse, check_analysis
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -46,11 +46,20 @@ from ftkit.runs import (
     is_main_process,
     read_json,
     write_json,
+    write_json_lines,
     write_text,
 )
 from ftkit.tasks import Task, get_task, read_labels, suit_task
 from ftkit.tasks.class_weights import make_class_weights
-from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
+from ftkit.tasks.encoding import (
+    Split,
+    check_settings,
+    check_splits,
+    choose_held_out,
+    encode_splits,
+    list_encoding_changes,
+    read_example_rows,
+)
 from ftkit.training.checks import check_training
 
 if TYPE_CHECKING:
@@ -81,7 +90,8 @@ def finetune(
     check_settings(recipe.task, task, recipe.data, recipe.training)
     check_training(recipe.training, recipe.evaluation)
     check_names(task, recipe.evaluation)
-    rows = load_splits(recipe.data, seed=recipe.training.seed)
+    prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS)
+    rows = prepared.splits
     for some in rows.values():
         check_columns(some, task.COLUMNS)
     task = suit_task(task, recipe.data, rows["train"])
@@ -92,17 +102,21 @@ def finetune(
     further = open_further(recipe, task, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
+    changes = prepared.changes + list_encoding_changes(splits)
     check_analysis(choose_held_out(splits), recipe.evaluation)
     with discard_unstarted(folder, continued=continued):
-        write_start(folder, recipe, task, splits, base, continued=continued)
+        write_start(folder, recipe, task, splits, changes, base, continued=continued)
+        write_leakage(folder, prepared.leakage)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
         if recipe.evaluation.baseline:
             further.score("base", base)
-        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
+        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts, mixture=mixture)
     scored |= score_tuned(recipe, task, base, splits, metrics)
     further.score("tuned", base)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     report = add_further(report, further)
+    report = add_changes(report, prepared.num_read, changes) | report_rows(prepared.leakage, mixture)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 
@@ -152,6 +166,8 @@ def tune(
     metrics: Sequence[str],
     best_metric: tuple[str, bool],
     label_counts: Mapping[str, int],
+    *,
+    mixture: Mixture | None = None,
 ) -> TrainingResult:
     """Train the base in place and save it; an adapter is saved by itself and then merged."""
     from transformers import set_seed
@@ -190,6 +206,7 @@ def tune(
             num_rows=len(splits["train"].rows),
             multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
         ),
+        mixture=mixture,
     )
     if recipe.adapter is not None:
         if is_main_process():
@@ -251,6 +268,28 @@ def report_run(
         notes=[note for note, holds in notes.items() if holds],
     )
     return {**report, "data": data, "training": result.as_dict()}
+
+
+def add_changes(report: Mapping[str, Any], num_read: Mapping[str, int], changes: Changes) -> dict[str, Any]:
+    """Add how many rows were read, and what was dropped and changed on the whole way, by split and rule."""
+    data = {
+        name: {**counts, "rejected": changes.select(name).count_rules()}
+        | ({"read": num_read[name]} if name in num_read else {})
+        for name, counts in report["data"].items()
+    }
+    return {**report, "data": data, "changes": changes.list_counts()}
+
+
+def write_leakage(folder: RunFolder, leakage: Leakage | None) -> None:
+    """Write which training rows repeat which held-out rows, as JSON lines."""
+    if leakage is not None and is_main_process():
+        write_json_lines(folder.data / "leakage.jsonl", leakage)
+
+
+def report_rows(leakage: Leakage | None, mixture: Mixture | None) -> dict[str, Any]:
+    """Return what report.json says of rows that repeat held-out ones, and of the sources in an epoch."""
+    found = {} if leakage is None else {"leakage": leakage.describe()}
+    return found if mixture is None else {**found, "mixing": mixture.describe()}
 
 
 def finish_run(

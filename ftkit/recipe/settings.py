@@ -17,17 +17,22 @@ from ftkit.recipe.sections import (
     EvaluationSection,
     GenerationSection,
     HarnessSection,
+    LeakageSection,
+    MixingSection,
     ModelSection,
     Recipe,
     Section,
     SplitSection,
     TrainingSection,
 )
+from ftkit.recipe.sections.cleaning import RULES
 
 SECTIONS: dict[str, type[Section]] = {
     "model": ModelSection,
     "data": DataSection,
     "data.split": SplitSection,
+    "data.leakage": LeakageSection,
+    "data.mixing": MixingSection,
     "adapter": AdapterSection,
     "training": TrainingSection,
     "evaluation": EvaluationSection,
@@ -74,6 +79,12 @@ def allows_null(field: FieldInfo) -> bool:
 
 def suggest_setting(path: KeyPath) -> str:
     """Say which setting may have been meant by a key that does not exist."""
+    if path[:2] == ("data", "clean"):
+        return f"{path[3]} takes {', '.join(RULES[str(path[3])].model_fields)}"
+    return _suggest_in_sections(path)
+
+
+def _suggest_in_sections(path: KeyPath) -> str:
     name = re.sub(r"[\s-]+", "_", str(path[-1]).strip()).lower()
     group, section = find_section(path)
     siblings = [*section.model_fields, *(() if group else ("extends",))]

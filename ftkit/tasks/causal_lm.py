@@ -20,6 +20,7 @@ from ftkit.tasks.next_token import (
     present,
 )
 from ftkit.tasks.protocol import Encoding, Reject, Row
+from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,13 +39,13 @@ __all__ = [
 
 VERSION = 1
 SUMMARY = "predict every next token of plain text (continued pretraining)"
-COLUMNS = (Column("text", "text", required=True, meaning="one document"),)
+COLUMNS = (Column("text", "text", required=True, meaning="one document", compared_as="text"),)
 READS = frozenset({"data.documents"})
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"
 METRIC_KINDS = ("losses",)
 METRICS = ("perplexity", "loss")
-TOO_LONG = ("split", "truncate", "drop", "error")
+TOO_LONG = ("split", "truncate", "truncate_start", "drop", "error")
 GENERATES = True
 
 
@@ -79,7 +80,9 @@ def _tokenize(
     rows: Iterable[tuple[int, Row]], tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[tuple[int, list[int]]]:
     end = find_end_token(tokenizer)
-    for batch in in_batches(rows):
-        encoded = tokenizer([row["text"] for _, row in batch], return_attention_mask=False, verbose=False)
-        for (index, _), ids in zip(batch, encoded["input_ids"], strict=True):
+    encoded = tokenize_ahead(
+        in_batches(rows), lambda batch: tokenize(tokenizer, [row["text"] for _, row in batch])
+    )
+    for batch, tokens in encoded:
+        for (index, _), ids in zip(batch, tokens.ids, strict=True):
             yield index, ids if ids and ids[-1] == end else [*ids, end]

@@ -31,10 +31,16 @@ __all__ = ["encode"]
 VERSION = 1
 SUMMARY = "give each word a tag, such as the kind of name it belongs to"
 COLUMNS = (
-    Column("tokens", "list", required=False, meaning="the words"),
+    Column("tokens", "list", required=False, meaning="the words", compared_as="text"),
     Column("tags", "list", required=False, meaning="a tag for each word: BIO, BIOES or plain"),
-    Column("text", "text", required=False, meaning="instead of tokens: a text"),
-    Column("entities", "list", required=False, meaning="its entities: start and end in characters, label"),
+    Column("text", "text", required=False, meaning="instead of tokens: a text", compared_as="text"),
+    Column(
+        "entities",
+        "list",
+        required=False,
+        meaning="its entities: start and end in characters, label",
+        offsets_into="text",
+    ),
 )
 READS = frozenset({"data.label_names", "data.stride", "data.label_all_tokens"})
 MODEL_CLASS = "AutoModelForTokenClassification"

@@ -182,3 +182,10 @@ def test_every_value_is_written_so_that_it_is_read_back(value):
 def test_other_yaml_readers_understand_what_is_written(value):
     found = yaml.safe_load(to_yaml({"value": value}))
     assert found == {"value": value}
+
+
+def test_a_mixture_is_written_and_not_taken_for_rows(folder):
+    train = [{"source": "a.jsonl", "weight": 0.5}, "b.jsonl", {"source": ["c.jsonl"], "rows": 7}]
+    recipe = make_recipe({**SHORTEST, "data": {"train": train}}, folder=folder)
+    assert round_trip(recipe, folder) == recipe
+    assert recipe.data.train[0] == {"source": str(folder / "a.jsonl"), "weight": 0.5}

@@ -158,3 +158,18 @@ def test_files_that_an_evaluation_reads_are_relative_to_the_recipe_too(tmp_path)
     assert found.json_schema == str(tmp_path / "answer.json")
     assert found.also["poems"].data == [str(tmp_path / "poems.jsonl"), "org/name"]
     assert found.harness.tasks == ["arc_easy", str(tmp_path / "mine" / "task.yaml")]
+
+
+def test_benchmarks_are_relative_to_the_recipe_too(tmp_path):
+    section = {"train": "a.jsonl", "leakage": {"against": ["基准/b.jsonl", "org/name", "s3://x/y.csv"]}}
+    recipe = make_recipe({"task": "chat", "model": "m/n", "data": section}, folder=tmp_path)
+    against = [str(tmp_path / "基准" / "b.jsonl"), "org/name", "s3://x/y.csv"]
+    assert recipe.data.leakage.against == against
+    assert recipe.data.train == str(tmp_path / "a.jsonl")
+
+
+def test_weighted_sources_are_relative_to_the_recipe_too(tmp_path):
+    train = ["a.jsonl", {"source": ["b.jsonl", "org/name"], "weight": 2}]
+    recipe = make_recipe({"task": "chat", "model": "m/n", "data": train}, folder=tmp_path)
+    a, b = (str(tmp_path / name) for name in ("a.jsonl", "b.jsonl"))
+    assert recipe.data.train == [a, {"source": [b, "org/name"], "weight": 2}]

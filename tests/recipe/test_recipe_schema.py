@@ -25,6 +25,10 @@ GOOD = [
     "data: {train: a.jsonl, validation: 0.2, label_names: [1, 2], max_tokens: 128}",
     "data: {train: a.jsonl, split: stratified}",
     "data: {train: a.jsonl, split: {by: group, column: 文}}",
+    "data: {train: a.jsonl, leakage: allow}",
+    "data: {train: a.jsonl, leakage: {against: [b.jsonl], threshold: 0.9}}",
+    "data: {train: [a.jsonl, {source: b.jsonl, weight: 0.5}, {source: c.jsonl, rows: 10}]}",
+    "data: {train: [a.jsonl, b.jsonl], mixing: {temperature: 2, stopping_strategy: first_exhausted}}",
     "adapter: lora",
     "adapter: none",
     "adapter: null",
@@ -48,7 +52,15 @@ BAD = [
     "data: {train: a.jsonl, validation: 0}",
     "data: {train: a.jsonl, max_tokens: 0}",
     "data: {train: a.jsonl, too_long: cut}",
+    "data: {train: [{source: a.jsonl, weight: 0}]}",
+    "data: {train: [{source: a.jsonl, weight: -1}]}",
+    "data: {train: [{source: a.jsonl, rows: 0}]}",
+    "data: {train: [{source: a.jsonl, rows: 5, weight: 2}]}",
+    "data: {train: [a.jsonl, b.jsonl], mixing: {temperature: 0.5}}",
     "data: {train: a.jsonl, split: groups}",
+    "data: {train: a.jsonl, leakage: ignore}",
+    "data: {train: a.jsonl, leakage: {threshold: 0}}",
+    "data: {train: a.jsonl, leakage: {against: b.jsonl}}",
     "data: {train: a.jsonl, split: {by: label}}",
     "adapter: {method: dora}",
     "adapter: {targets: q_proj}",
@@ -123,7 +135,7 @@ def test_every_setting_is_described_in_one_line():
 def test_every_example_of_the_schema_is_accepted():
     schema = make_json_schema()
     for section in schema["$defs"].values():
-        for key, each in section["properties"].items():
+        for key, each in section.get("properties", {}).items():
             validator = jsonschema.Draft202012Validator({**each, "$defs": schema["$defs"]})
             assert all(validator.is_valid(example) for example in each.get("examples", [])), key
 
@@ -131,7 +143,7 @@ def test_every_example_of_the_schema_is_accepted():
 def test_every_default_of_the_schema_is_accepted():
     definitions = make_json_schema()["$defs"]
     for section in definitions.values():
-        for key, each in section["properties"].items():
+        for key, each in section.get("properties", {}).items():
             if "default" in each:
                 whole = {**each, "$defs": definitions}
                 assert jsonschema.Draft202012Validator(whole).is_valid(each["default"]), key

@@ -14,6 +14,8 @@ from ftkit.recipe.sections.evaluation import (
     GenerationSection,
     HarnessSection,
 )
+from ftkit.recipe.sections.leakage import LeakageSection
+from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.model import ModelSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
@@ -28,6 +30,8 @@ __all__ = [
     "EvaluationSection",
     "GenerationSection",
     "HarnessSection",
+    "LeakageSection",
+    "MixingSection",
     "ModelSection",
     "Recipe",
     "Section",

@@ -5,17 +5,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ftkit.recipe.names import TooLong
+from ftkit.recipe.sections.cleaning import CleaningRule
+from ftkit.recipe.sections.leakage import LeakageSection
+from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
-from ftkit.recipe.values import Count, LabelNames, Number, Source, Split, Text
+from ftkit.recipe.values import Count, LabelNames, Number, Split, Text, TrainSource
 
 
 class DataSection(Section):
     """The rows to learn from and to measure on. `data: FILE` is short for `data: {train: FILE}`."""
 
-    train: Annotated[Source, Field(examples=["train.jsonl", ["part-*.csv.gz", "more.parquet"]])]
+    train: Annotated[TrainSource, Field(examples=["train.jsonl", ["part-*.csv.gz", "more.parquet"]])]
     """Rows to learn from: a file (json, jsonl, csv, tsv, parquet, arrow, txt, each also .gz), a glob, a
-    hub id (`org/name?config=...&split=...&revision=...`), `pypi:NAME==VERSION/path`, or a list of these."""
+    hub id (`org/name?config=...&split=...&revision=...`), `pypi:NAME==VERSION/path`, or a list of these.
+    In a list, `{source: FILE, weight: 2}` gives a source that weight in an epoch (others have 1), and
+    `{source: FILE, rows: 500}` that number of rows."""
 
     validation: Annotated[Split | None, Field(examples=["10%", 500, "validation.jsonl"])] = 0.1
     """Rows to measure on while training and to choose the best checkpoint by: a share (`10%`) or a number
@@ -27,8 +32,17 @@ class DataSection(Section):
 
     split: SplitSection = SplitSection()
 
+    leakage: LeakageSection = LeakageSection()
+
+    mixing: MixingSection = MixingSection()
+    """How much of each source of `train` an epoch has, where that is a list of several."""
+
     columns: Annotated[dict[str, Text], Field(examples=[{"text": "body", "label": "kind"}])] = {}
     """Where the file names a column otherwise than the task: task's name to file's name."""
+
+    clean: Annotated[list[CleaningRule], Field(examples=[["white_space", {"min_characters": 20}]])] = []
+    """What is done to the rows before anything else, in this order: a list of rules, each a name, or a name
+    and its options. They are listed under [Cleaning](#cleaning)."""
 
     label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
     """Labels in their order, as a list, or a mapping from each label in the rows to its name;
@@ -39,8 +53,9 @@ class DataSection(Section):
 
     too_long: TooLong = "auto"
     """What happens to a row with more than `max_tokens` tokens: stop (`error`), leave it out (`drop`), cut
-    its end (`truncate`) or its middle (`truncate_middle`), make several examples of it (`split`), or read
-    it in windows and average what they say (`windows`); `auto`: what suits the task."""
+    its end (`truncate`), its beginning (`truncate_start`) or its middle (`truncate_middle`), make several
+    examples of it (`split`), or read it in windows and average what they say (`windows`); `auto`: what
+    suits the task."""
 
     problem_type: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
     """For text-classification: one label for each row, any number of labels, or a number; `auto`: by what
