@@ -79,6 +79,7 @@ def test_a_further_data_set_is_asked_for_when_a_run_is_evaluated_too(chats, tiny
     also = {"poems": {**POEMS["poems"], "data": str(chats / "poems.jsonl"), "max_rows": 5}}
     report = ftkit.evaluate(run, baseline=False, evaluation={"also": also}).report
     check_report(report)
+    assert "also poems, 5 rows: perplexity" in str(ftkit.Evaluation(report))
     assert report["also"][0]["rows"]["number"] == 5
     assert report["also"][0]["comparisons"] == []
     first, second = (ftkit.evaluate(run, baseline=False, evaluation={"also": also}).report for _ in range(2))
@@ -133,6 +134,7 @@ def test_a_benchmark_of_ones_own_is_answered_by_base_and_tuned(chats, tiny_llama
     assert (line["task"], line["metric"], line["num_rows"]) == ("sayings", "acc", 10)
     assert line["comparison"]["test"] == "McNemar"
     assert set(line["scores"]) == {"base", "tuned"}
+    assert f"benchmark: {line['comparison']['sentence']}" in str(ftkit.Evaluation(report))
     assert line["scores"]["tuned"]["low"] < line["scores"]["tuned"]["score"] < line["scores"]["tuned"]["high"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import logging
 import math
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -240,15 +239,14 @@ def _import_harness() -> Any:
 
 @contextmanager
 def _kept_quiet() -> Iterator[None]:
-    """Keep the harness from talking, and put random generators back, which it seeds for everybody."""
+    """Keep the harness from talking beside its progress, and put back the random generators that it seeds."""
     import numpy as np
     import torch
 
     names = ("lm_eval", "lm_eval.models.huggingface", "lm_eval.evaluator", "lm_eval.tasks")
     loggers = [logging.getLogger(name) for name in names]
-    levels, bars = [each.level for each in loggers], os.environ.get("TQDM_DISABLE")
+    levels = [each.level for each in loggers]
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
-    os.environ["TQDM_DISABLE"] = "1"
     for each in loggers:
         each.setLevel(logging.ERROR)
     try:
@@ -256,7 +254,6 @@ def _kept_quiet() -> Iterator[None]:
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
-        os.environ.pop("TQDM_DISABLE") if bars is None else os.environ.update(TQDM_DISABLE=bars)
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
         torch.random.set_rng_state(states[2])

@@ -37,6 +37,8 @@ class Evaluation:
         lines.append(format_table(self.report))
         compared = [comparison["sentence"] for comparison in self.report["comparisons"]]
         lines += ["", *compared] if compared else []
+        further = list_further_lines(self.report)
+        lines += ["", *further] if further else []
         lines += ["", *self.report.get("warnings", ())] if self.report.get("warnings") else []
         lines += ["", *notes] if notes else []
         if self.folder is not None:
@@ -48,6 +50,23 @@ class Evaluation:
         from ftkit.reporting.page import render_summary
 
         return render_summary(self.report)
+
+
+def list_further_lines(report: Mapping[str, Any]) -> list[str]:
+    """Write what further data sets and benchmarks came to, a line each."""
+    lines = []
+    for one in report.get("also", ()):
+        name = f"also {one['name']}, {one['rows']['number']} rows"
+        shown = [comparison["sentence"] for comparison in one["comparisons"]] or [
+            f"{metric} {value:.4g}" for scores in one["scores"].values() for metric, value in scores.items()
+        ]
+        lines += [f"{name}: {sentence}" for sentence in shown]
+    for one in report.get("harness", {}).get("scores", ()):
+        if one["comparison"] is not None:
+            lines.append(f"benchmark: {one['comparison']['sentence']}")
+        else:
+            lines += [f"benchmark, {who}: {each['sentence']}" for who, each in one["scores"].items()]
+    return lines
 
 
 def make_report(

@@ -53,6 +53,14 @@ def test_rows_in_memory_are_named_in_the_header(folder):
     assert "validation: 0.2" in text
 
 
+def test_further_data_sets_in_memory_are_named_in_the_header_too(folder):
+    also = {"poems": {"data": [{"text": "月"}] * 3}, "file": {"data": "诗.jsonl"}}
+    text = dump_recipe(make_recipe({**SHORTEST, "evaluation": {"also": also}}, folder=folder))
+    assert "# The rows of evaluation.also.poems.data were given in memory" in text
+    assert "data: 'memory: 3 rows'" in text
+    assert f"{folder}/诗.jsonl" in text
+
+
 def test_a_data_set_in_memory_is_a_short_text(folder):
     import datasets
 

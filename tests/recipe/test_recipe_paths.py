@@ -147,6 +147,19 @@ def test_a_path_below_the_current_directory_is_shown_relative(tmp_path, monkeypa
     assert show_path(Path(f"{tmp_path}-other") / "spam.yaml") == f"{tmp_path}-other/spam.yaml"
 
 
+def test_files_that_an_evaluation_reads_are_relative_to_the_recipe_too(tmp_path):
+    evaluation = {
+        "json_schema": "answer.json",
+        "also": {"poems": {"data": ["poems.jsonl", "org/name"]}},
+        "harness": {"tasks": ["arc_easy", "mine/task.yaml"]},
+    }
+    mapping = {"task": "chat", "model": "org/model", "data": "train.jsonl", "evaluation": evaluation}
+    found = make_recipe(mapping, folder=tmp_path).evaluation
+    assert found.json_schema == str(tmp_path / "answer.json")
+    assert found.also["poems"].data == [str(tmp_path / "poems.jsonl"), "org/name"]
+    assert found.harness.tasks == ["arc_easy", str(tmp_path / "mine" / "task.yaml")]
+
+
 def test_benchmarks_are_relative_to_the_recipe_too(tmp_path):
     section = {"train": "a.jsonl", "leakage": {"against": ["基准/b.jsonl", "org/name", "s3://x/y.csv"]}}
     recipe = make_recipe({"task": "chat", "model": "m/n", "data": section}, folder=tmp_path)
