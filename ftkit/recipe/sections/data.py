@@ -45,8 +45,8 @@ class DataSection(Section):
     and its options. They are listed under [Cleaning](#cleaning)."""
 
     max_rejected: Annotated[Share | None, Field(examples=["5%"])] = None
-    """Largest share of the rows that cleaning and the leakage gate may leave out, from 0 to 1 or as `5%`; more
-    stop the run; `null`: any."""
+    """Largest share of the rows that cleaning and the leakage gate may leave out, from 0 to 1 or as `5%`;
+    more stop the run; `null`: any."""
 
     label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
     """Labels in their order, as a list, or a mapping from each label in the rows to its name;
