@@ -14,8 +14,15 @@ from ftkit.data.cache_entries import ENTRY_NAME, USE_FILE, is_in_use
 from ftkit.errors import DataError
 from ftkit.sources import cache_folder
 
-KINDS = ("rows", "cleaned", "leakage", "prepared", "findings", "downloads")
+KINDS = ("rows", "cleaned", "deduplicated", "leakage", "prepared", "findings", "downloads")
 """Folders of the cache that are pruned: what can be made, or fetched, again. Models and packages stay."""
+
+_FINDINGS = {
+    "deduplicated": "rows that repeat others of their split",
+    "leakage": "training rows that repeat held-out ones",
+    "findings": "",
+}
+"""Kinds whose entries say no more than that."""
 
 _DAY_SECONDS = 24 * 3600
 
@@ -55,7 +62,7 @@ class CacheListing:
     def __str__(self) -> str:
         shown = [entry for entry in self.entries if entry.kind != "findings"]
         lines = [
-            f"{entry.kind:9}  {show_bytes(entry.num_bytes):>8}  {show_age(time.time() - entry.used):>8}  "
+            f"{entry.kind:12}  {show_bytes(entry.num_bytes):>8}  {show_age(time.time() - entry.used):>8}  "
             f"{'in use' if entry.in_use else '':6}  {entry.what}"
             for entry in shown
         ]
@@ -159,15 +166,15 @@ def _list_entries() -> Iterator[CacheEntry]:
 
 def _describe(kind: str, folder: Path) -> str:
     """Say what an entry holds."""
-    if kind == "leakage":
-        return "training rows that repeat held-out ones"
+    if kind in _FINDINGS:
+        return _FINDINGS[kind]
     if kind == "downloads":
         return ", ".join(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         return _describe_examples(about) if kind == "prepared" else _describe_rows(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "damaged" if kind != "findings" else ""
+        return "damaged"
 
 
 def _describe_rows(about: Mapping[str, Any]) -> str:
