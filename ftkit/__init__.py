@@ -9,22 +9,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.checks import Check
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import evaluate, finetune
+    from ftkit.pipeline import check, evaluate, finetune
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
 
 __version__ = "0.1.0"
 __all__ = [
+    "Check",
     "Evaluation",
     "FtkitError",
     "GenerationOptions",
     "Recipe",
     "Run",
+    "check",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
@@ -35,11 +38,13 @@ __all__ = [
 ]
 
 ROOMS = {
+    "Check": "ftkit.checks",
     "Evaluation": "ftkit.evaluation.report",
     "FtkitError": "ftkit.errors",
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "check": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",

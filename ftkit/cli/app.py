@@ -83,7 +83,10 @@ def set_up(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
-COMMAND_MODULES = ("commands",)
+COMMAND_MODULES = (
+    "commands",
+    "checks",
+)
 """Modules of this room that register commands, in the order in which `--help` lists them."""
 
 

@@ -1,6 +1,7 @@
 """The stories: what `ftkit finetune`, `ftkit eval` and their like do, one line per stage."""
 
+from ftkit.pipeline.checking import check
 from ftkit.pipeline.finetuning import describe_run, finetune
 from ftkit.pipeline.scoring_runs import evaluate
 
-__all__ = ["describe_run", "evaluate", "finetune"]
+__all__ = ["check", "describe_run", "evaluate", "finetune"]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import check_columns, load_splits
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
     HEAD_NOTE,
@@ -21,8 +20,6 @@ from ftkit.evaluation.report import (
 )
 from ftkit.evaluation.scoring import (
     Scored,
-    check_names,
-    choose_metrics,
     compare_with_base,
     find_threshold,
     score_model,
@@ -36,7 +33,9 @@ from ftkit.models import (
     save_adapter,
     save_model,
 )
-from ftkit.pipeline.starting import claim, load_base, read_recipe, write_start
+from ftkit.pipeline.checking import add_checks, check_before_start
+from ftkit.pipeline.readying import make_ready
+from ftkit.pipeline.starting import claim, read_recipe, write_start
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
 from ftkit.runs import (
@@ -47,10 +46,9 @@ from ftkit.runs import (
     write_json,
     write_text,
 )
-from ftkit.tasks import Task, get_task, read_labels, suit_task
+from ftkit.tasks import Task
 from ftkit.tasks.class_weights import make_class_weights
-from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
-from ftkit.training.checks import check_training
+from ftkit.tasks.encoding import Split, choose_held_out
 
 if TYPE_CHECKING:
     from ftkit.training.loop import TrainingResult
@@ -59,13 +57,18 @@ logger = logging.getLogger(__name__)
 
 
 def finetune(
-    recipe: Recipe | str | os.PathLike[str] | None = None, *, fresh: bool = False, **sections: Any
+    recipe: Recipe | str | os.PathLike[str] | None = None,
+    *,
+    fresh: bool = False,
+    force: bool = False,
+    **sections: Any,
 ) -> Run:
     """Fine-tune one model as the recipe says and report how much it helped.
 
     Args:
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         fresh: replace an older run in the same output_dir.
+        force: start even where `ftkit.check` says that the run would be useless.
         sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
 
     Returns:
@@ -76,26 +79,17 @@ def finetune(
     """
     recipe = read_recipe(recipe, sections)
     folder, continued = claim(recipe, fresh=fresh)
-    task = get_task(recipe.task)
-    check_settings(recipe.task, task, recipe.data, recipe.training)
-    check_training(recipe.training, recipe.evaluation)
-    check_names(task, recipe.evaluation)
-    rows = load_splits(recipe.data, seed=recipe.training.seed)
-    for some in rows.values():
-        check_columns(some, task.COLUMNS)
-    task = suit_task(task, recipe.data, rows["train"])
-    check_settings(recipe.task, task, recipe.data, recipe.training)
-    label_counts = read_labels(task, recipe.data, rows["train"])
-    metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
-    check_splits(rows, task, recipe.data, tuple(label_counts))
-    base = load_base(recipe, task, labels=tuple(label_counts))
-    splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    ready = make_ready(recipe)
+    checked = check_before_start(recipe, ready, forced=force)
+    task, splits, base, label_counts = ready.task, ready.splits, ready.base, ready.label_counts
+    metrics, best_metric = ready.metrics, ready.best_metric
     with discard_unstarted(folder, continued=continued):
-        write_start(folder, recipe, task, splits, base, continued=continued)
+        write_start(folder, recipe, task, splits, base, checked, continued=continued)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
         result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
     scored |= score_tuned(recipe, task, base, splits, metrics)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
+    report = add_checks(report, checked, folder, max_grad_norm=recipe.training.max_grad_norm)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.checks import Check
 from ftkit.errors import RecipeError
 from ftkit.models import (
     Checkpoint,
@@ -87,6 +88,7 @@ def write_start(
     task: Task,
     splits: Mapping[str, Split],
     base: Checkpoint,
+    checked: Check,
     *,
     continued: bool,
 ) -> None:
@@ -94,7 +96,7 @@ def write_start(
     from accelerate import PartialState
 
     if is_main_process():
-        write_info(folder, recipe, task, splits, base, continued=continued)
+        write_info(folder, recipe, task, splits, base, checked, continued=continued)
     PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
 
 
@@ -104,6 +106,7 @@ def write_info(
     task: Task,
     splits: Mapping[str, Split],
     base: Checkpoint,
+    checked: Check,
     *,
     continued: bool,
 ) -> None:
@@ -118,6 +121,7 @@ def write_info(
         "precision": vars(base.precision),
         "device": str(base.model.device),
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}},
+        "checks": checked.as_dict(),
         "fingerprints": {
             **{f"data.{name}": split.rows.fingerprint for name, split in splits.items()},
             "model": base.fingerprint,

@@ -7,6 +7,7 @@ from ftkit.recipe.names import TASKS
 from ftkit.recipe.schema import make_json_schema
 from ftkit.recipe.sections import (
     AdapterSection,
+    ChecksSection,
     DataSection,
     EvaluationSection,
     GenerationSection,
@@ -21,6 +22,7 @@ __all__ = [
     "OWNED_ARGUMENTS",
     "TASKS",
     "AdapterSection",
+    "ChecksSection",
     "DataSection",
     "EvaluationSection",
     "GenerationSection",

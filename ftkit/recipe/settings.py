@@ -11,6 +11,7 @@ from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
 from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.sections import (
     AdapterSection,
+    ChecksSection,
     DataSection,
     EvaluationSection,
     GenerationSection,
@@ -27,6 +28,7 @@ SECTIONS: dict[str, type[Section]] = {
     "training": TrainingSection,
     "evaluation": EvaluationSection,
     "evaluation.generation": GenerationSection,
+    "checks": ChecksSection,
 }
 """The groups of settings, by the key that opens each in a recipe."""
 

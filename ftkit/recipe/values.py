@@ -206,6 +206,12 @@ TaskName = Annotated[
 Count = Annotated[int, Field(ge=1), BeforeValidator(_accept_round_float)]
 Seed = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_accept_round_float)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[
+    float,
+    Field(ge=0, le=1),
+    BeforeValidator(_read_percent),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _PERCENT_SCHEMA]}),
+]
 Text = Annotated[str, Field(min_length=1)]
 Plain = Annotated[dict[str, Any], BeforeValidator(_check_plain)]
 Source = Annotated[Any, BeforeValidator(_check_source), WithJsonSchema(_SOURCE_SCHEMA)]

@@ -1,0 +1,40 @@
+"""`ftkit check`: look before the first step."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from ftkit.cli.app import EXIT_ERROR, app
+
+EXIT_WARNINGS = 3
+"""Exit code of a check that found something worth a look and nothing that stops the run."""
+
+
+@app.command()
+def check(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings to change, such as training.learning_rate=3e-5.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Find out in seconds, without training, whether a run is worth starting.
+
+    Exit code 0: ready, 3: ready with warnings, 1: will not do.
+    """
+    from ftkit.pipeline import check as run_check
+
+    checked = run_check(recipe, overrides=overrides or ())
+    typer.echo(json.dumps(checked.as_dict(), ensure_ascii=False, indent=2) if as_json else str(checked))
+    codes = {"ready": 0, "ready with warnings": EXIT_WARNINGS}
+    raise typer.Exit(codes.get(checked.verdict, EXIT_ERROR))

@@ -1,0 +1,54 @@
+"""Everything that a run needs before its first step: what `finetune` trains and `check` looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ftkit.data import check_columns, load_splits
+from ftkit.evaluation.scoring import check_names, choose_metrics
+from ftkit.models import Checkpoint
+from ftkit.pipeline.starting import load_base
+from ftkit.recipe import Recipe
+from ftkit.tasks import Task, get_task, read_labels, suit_task
+from ftkit.tasks.encoding import Split, check_settings, check_splits, encode_splits
+from ftkit.training.checks import check_training
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run before its first step."""
+
+    task: Task
+    """The module for rows of this kind."""
+    splits: Mapping[str, Split]
+    """Encoded rows."""
+    label_counts: Mapping[str, int]
+    """Label names with their numbers of training rows, in the order of the rows' labels."""
+    metrics: list[str]
+    best_metric: tuple[str, bool]
+    """The metric that chooses the best checkpoint, and whether greater is better."""
+    base: Checkpoint
+
+
+def make_ready(recipe: Recipe) -> Ready:
+    """Load and encode all that a recipe names.
+
+    Raises:
+        FtkitError: the first thing that cannot be.
+    """
+    task = get_task(recipe.task)
+    check_settings(recipe.task, task, recipe.data, recipe.training)
+    check_training(recipe.training, recipe.evaluation)
+    check_names(task, recipe.evaluation)
+    rows = load_splits(recipe.data, seed=recipe.training.seed)
+    for some in rows.values():
+        check_columns(some, task.COLUMNS)
+    task = suit_task(task, recipe.data, rows["train"])
+    check_settings(recipe.task, task, recipe.data, recipe.training)
+    label_counts = read_labels(task, recipe.data, rows["train"])
+    metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
+    check_splits(rows, task, recipe.data, tuple(label_counts))
+    base = load_base(recipe, task, labels=tuple(label_counts))
+    splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    return Ready(task, splits, label_counts, metrics, best_metric, base)
