@@ -125,8 +125,8 @@ def judge_share(
     share = number / total if total else 0.0
     if not number or share < limit / 10:
         return []
-    bound = f"; {setting} admits {limit:.3g}" if share > limit else ""
-    message = f"{number:,} of {total:,} {what} ({100 * share:.3g} %); {remedy}{bound}"
+    bound = f", and {setting} admits {100 * limit:.3g} %" if share > limit else ""
+    message = f"{number:,} of {total:,} {what} ({100 * share:.3g} %){bound}; {remedy}"
     return [Finding(subject, "error" if share > limit else "warning", message)]
 
 

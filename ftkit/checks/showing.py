@@ -82,7 +82,7 @@ def _write_problem(finding: Finding, colour: bool) -> Iterator[str]:
 
 def _write_example(example: ShownExample, colour: bool) -> Iterator[str]:
     yield f"  {example.source}"
-    text = "".join(_write_piece(piece, colour) for piece in example.pieces)
+    text = "".join(_write_piece(piece, colour) for piece in example.pieces).rstrip("\n")
     yield textwrap.indent(text, "    ")
 
 

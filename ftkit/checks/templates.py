@@ -55,25 +55,23 @@ def check_template_use(
         yield Finding("template", "note", message)
     merged = [prompt for prompt in changed if _same_text(prompt, tokenizer)]
     other = [prompt for prompt in changed if prompt not in merged]
-    yield from _judge_prompts(
-        other, len(prompts), settings, _show_difference(other, tokenizer), "prompts differ"
+    yield from judge_share(
+        "template",
+        len(other),
+        len(prompts),
+        settings.prompts_changed,
+        "checks.prompts_changed",
+        "prompts differ",
+        _show_difference(other, tokenizer),
     )
-    what = "prompts end in a token that the answer is merged into"
-    yield from _judge_prompts(merged, len(prompts), settings, _MERGED, what)
+    if merged:
+        message = (
+            f"{len(merged)} of {len(prompts)} prompts end in letters that training has in one token with the "
+            "answer's first ones, so that the model begins otherwise when it is used; end the generation "
+            "prompt of model.chat_template with a special token or a line break"
+        )
+        yield Finding("template", "warning", message)
     yield from _check_serving(tokenizer, prompts)
-
-
-_MERGED = (
-    "end the generation prompt of model.chat_template with a special token or a line break, and begin no "
-    "answer with white space"
-)
-
-
-def _judge_prompts(
-    wrong: Sequence[Prompt], total: int, settings: ChecksSection, remedy: str, what: str
-) -> list[Finding]:
-    limit, name = settings.prompts_changed, "checks.prompts_changed"
-    return judge_share("template", len(wrong), total, limit, name, what, remedy)
 
 
 def read_prompt(task: Task, tokenizer: PreTrainedTokenizerBase, split: Split, one: Trained) -> Prompt | None:
