@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Read by huggingface_hub, transformers and datasets when they are imported.
@@ -16,6 +17,10 @@ from tiny_models import (  # noqa: E402 - after the environment
     save_tiny_llama,
     save_tiny_t5,
 )
+
+# What an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("ftkit", deadline=None)
+hypothesis.settings.load_profile("ftkit")
 
 
 @pytest.fixture(scope="session")

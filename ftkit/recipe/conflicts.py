@@ -7,7 +7,7 @@ from typing import Any
 from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
 from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.paths import is_address
-from ftkit.recipe.sections import TrainingSection
+from ftkit.recipe.sections import SplitSection, TrainingSection
 from ftkit.recipe.settings import names_setting
 from ftkit.recipe.values import show
 
@@ -24,6 +24,7 @@ def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
     )
     checks = (
         _check_model(model) if isinstance(values.get("model"), Mapping) else (),
+        _check_split(_take_mapping(data, "split")),
         _check_batch(training),
         _check_early_stopping(training, data, evaluation),
         _check_best_metric(evaluation),
@@ -58,6 +59,16 @@ def _check_model(model: Mapping[str, Any]) -> Iterator[Conflict]:
         yield ("model", "config", "model_type"), "missing; name the architecture, such as model_type: llama"
     if model.get("tokenizer") is None:
         yield ("model", "tokenizer"), "missing; a model with random weights brings none, so name one"
+
+
+def _check_split(split: Mapping[str, Any]) -> Iterator[Conflict]:
+    by, column = split.get("by", SplitSection.model_fields["by"].default), split.get("column")
+    if by in ("group", "time") and column is None:
+        meaning = "whose rows stay together" if by == "group" else "that holds the time"
+        yield ("data", "split", "column"), f"missing; name the column {meaning}"
+    if by == "random" and column is not None:
+        problem = "does nothing with by: random; take it out, or say by: group, stratified or time"
+        yield ("data", "split", "column"), problem
 
 
 def _check_batch(training: Mapping[str, Any]) -> Iterator[Conflict]:

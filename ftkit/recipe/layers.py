@@ -15,7 +15,12 @@ from ftkit.recipe.yaml_reader import read_yaml
 MAX_BYTES = 1_000_000
 """A longer file is no recipe; most likely it is data."""
 
-SHORT_FORMS = {"model": ("base", str), "data": ("train", object), "adapter": ("method", str)}
+SHORT_FORMS = {
+    "model": ("base", str),
+    "data": ("train", object),
+    "data.split": ("by", str),
+    "adapter": ("method", str),
+}
 """What a section may be, other than a mapping, and the setting that it then stands for."""
 
 
@@ -102,15 +107,25 @@ def _describe_absence(path: Path) -> str:
     return "no such recipe; " + (f"did you mean {near[0]}?" if near else "ftkit init TASK writes one")
 
 
-def expand_short_forms(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write `model: NAME`, `data: FILE` and `adapter: lora` out in full; `adapter: none` is null."""
+def expand_short_forms(values: Mapping[str, Any], group: str = "") -> dict[str, Any]:
+    """Write `model: NAME`, `data: FILE` and `adapter: lora` out in full; `adapter: none` is null.
+
+    Args:
+        values: the settings of a recipe, or of one of its sections.
+        group: the name of that section.
+    """
     expanded = dict(values)
-    for section, (key, kind) in SHORT_FORMS.items():
+    for name, (key, kind) in SHORT_FORMS.items():
+        outer, _, section = name.rpartition(".")
+        if outer != group:
+            continue
         value = expanded.get(section)
         if section == "adapter" and isinstance(value, str) and value.lower() == "none":
             expanded[section] = None
         elif isinstance(value, kind) and value is not None and not isinstance(value, Mapping):
             expanded[section] = {key: value}
+        elif isinstance(value, Mapping):
+            expanded[section] = expand_short_forms(value, name)
     return expanded
 
 

@@ -12,6 +12,7 @@ _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
         {"type": "string", "minLength": 1},
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ],
+    "data.split": [{"enum": ["random", "stratified"]}],
     "adapter": [{"enum": ["lora", "none"]}, {"type": "null"}],
     "training": [{"type": "null"}],
     "evaluation": [{"type": "null"}],
@@ -33,8 +34,10 @@ def make_json_schema() -> dict[str, Any]:
     schema = Recipe.model_json_schema()
     sections, properties = schema["$defs"], schema["properties"]
     for name, short_forms in _SHORT_FORMS.items():
-        reference = f"{name.title()}Section"
-        properties[name] = {
+        section, _, key = name.rpartition(".")
+        group = sections[f"{section.title()}Section"]["properties"] if section else properties
+        reference = f"{key.title()}Section"
+        group[key] = {
             "description": sections[reference]["description"],
             "anyOf": [{"$ref": f"#/$defs/{reference}"}, *short_forms],
         }

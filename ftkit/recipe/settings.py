@@ -18,12 +18,14 @@ from ftkit.recipe.sections import (
     ModelSection,
     Recipe,
     Section,
+    SplitSection,
     TrainingSection,
 )
 
 SECTIONS: dict[str, type[Section]] = {
     "model": ModelSection,
     "data": DataSection,
+    "data.split": SplitSection,
     "adapter": AdapterSection,
     "training": TrainingSection,
     "evaluation": EvaluationSection,

@@ -1,5 +1,6 @@
 import hashlib
 import logging
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftkit.data import load_rows, load_splits, split_rows
+from ftkit.data.split_columns import hash_values
 from ftkit.data.splitting import make_split_numbers
 from ftkit.errors import DataError
+from ftkit.recipe.sections import SplitSection
 
 MASK = 2**64 - 1
 
@@ -160,8 +163,10 @@ def test_how_many_rows_are_split_off_is_said(caplog):
     assert "test: 100 of 1,500 rows, split off by content" in caplog.text
 
 
-def make_section(train, validation=None, test=None, columns=None):
-    return SimpleNamespace(train=train, validation=validation, test=test, columns=columns or {})
+def make_section(train, validation=None, test=None, columns=None, **split):
+    return SimpleNamespace(
+        train=train, validation=validation, test=test, columns=columns or {}, split=SplitSection(**split)
+    )
 
 
 def test_splits_are_what_the_recipe_names(write):
@@ -205,3 +210,168 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
 def test_a_validation_file_is_called_by_its_split(write):
     splits = load_splits(make_section([{"a": 1}], [{"a": 2}]), seed=0)
     assert splits["validation"].where(0) == "validation[0]"
+
+
+def test_groups_are_split_alike_in_every_file_and_language():
+    table = [{"文": f"段 {number // 3}", "n": number} for number in range(600)]
+    _, taken = split_rows(load_rows(table), 0.2, seed=1, by="group", column="文")
+    _, later = split_rows(load_rows(list(reversed(table))), 0.2, seed=1, by="group", column="文")
+    assert {row["n"] for row in taken} == {row["n"] for row in later}
+
+
+groups = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 30)), min_size=2, max_size=60)
+
+
+def load_groups(pairs):
+    return load_rows([{"group": group, "a": content} for group, content in pairs])
+
+
+@given(groups, st.one_of(st.floats(0.05, 0.95), st.integers(1, 20)), st.integers(0, 5))
+def test_no_group_is_on_both_sides(pairs, setting, seed):
+    if len({group for group, _ in pairs}) < 2:
+        return
+    try:
+        left, taken = split_rows(load_groups(pairs), setting, seed=seed, by="group", column="group")
+    except DataError as error:
+        assert isinstance(setting, int)
+        assert "leaves no rows to train on" in str(error)  # noqa: PT017 - a share never leaves none
+        return
+    assert len(left) + len(taken) == len(pairs)
+    assert not {row["group"] for row in left} & {row["group"] for row in taken}
+
+
+@given(groups, groups, st.floats(0.05, 0.95), st.integers(0, 5))
+def test_a_share_of_groups_moves_no_group_when_rows_are_added(pairs, added, share, seed):
+    def decide(each):
+        rows = load_groups(each)
+        numbers = make_split_numbers(hash_values(rows, "group"), seed, "validation")
+        left, taken = split_rows(rows, share, seed=seed, by="group", column="group")
+        is_by_chance = not (numbers.min() < share * 2**64 < numbers.max())
+        return {row["group"] for row in left}, {row["group"] for row in taken}, is_by_chance
+
+    if len({group for group, _ in pairs}) < 2:
+        return
+    left, taken, is_by_chance = decide(pairs)
+    left_later, taken_later, is_by_chance_later = decide(pairs + added)
+    if not (is_by_chance or is_by_chance_later):
+        assert left <= left_later
+        assert taken <= taken_later
+
+
+def test_groups_much_larger_than_the_share_are_said(caplog):
+    rows = load_rows([{"group": number % 2, "n": number} for number in range(100)])
+    _, taken = split_rows(rows, 0.1, seed=0, by="group", column="group")
+    assert len(taken) == 50
+    message = "groups of 'group' are large: 10.0% of the rows were asked for, whole groups have 50.0%"
+    assert message in caplog.text
+
+
+def test_every_label_keeps_its_share():
+    rows = load_rows([{"label": "稀" if number % 20 == 0 else "常", "n": number} for number in range(2000)])
+    left, taken = split_rows(rows, 0.1, seed=0, by="stratified")
+    assert Counter(row["label"] for row in taken) == {"稀": 10, "常": 190}
+    assert Counter(row["label"] for row in left) == {"稀": 90, "常": 1710}
+
+
+def test_numbers_and_lists_can_be_strata():
+    rows = load_rows([{"kinds": [number % 3], "n": number} for number in range(90)])
+    _, taken = split_rows(rows, 9, seed=0, by="stratified", column="kinds")
+    assert Counter(row["kinds"][0] for row in taken) == {0: 3, 1: 3, 2: 3}
+
+
+def test_the_latest_rows_are_held_out(caplog):
+    table = [{"date": f"2024-{month:02}-15", "n": month} for month in range(1, 11)]
+    with caplog.at_level(logging.INFO):
+        left, taken = split_rows(load_rows(table), 0.2, seed=0, by="time", column="date")
+    assert [row["n"] for row in taken] == [9, 10]
+    assert [row["n"] for row in left] == list(range(1, 9))
+    assert "validation: 2 of 10 rows, split off by time: 'date' from 2024-09-15 on" in caplog.text
+
+
+def test_test_rows_come_after_validation_rows_and_those_after_the_others():
+    table = [{"date": 10**9 + number, "n": number} for number in range(100)]
+    splits = load_splits(make_section(table, 0.1, 0.1, by="time", column="date"), seed=0)
+    assert [row["n"] for row in splits["test"]] == list(range(90, 100))
+    assert [row["n"] for row in splits["validation"]] == list(range(80, 90))
+
+
+def test_two_splits_by_group_share_no_group():
+    table = [{"group": number // 4, "n": number} for number in range(400)]
+    splits = load_splits(make_section(table, 0.2, 0.2, by="group", column="group"), seed=0)
+    found = [{row["group"] for row in rows} for rows in splits.values()]
+    assert sum(map(len, found)) == len(set().union(*found)) == 100
+
+
+def test_a_column_is_found_by_the_files_name_too():
+    rows = load_rows([{"body": f"{n}", "kind": n % 2} for n in range(40)], columns={"label": "kind"})
+    by_task, by_file = (
+        split_rows(rows, 0.2, seed=0, by="stratified", column=name)[1] for name in ("label", "kind")
+    )
+    assert read_keys(by_task) == read_keys(by_file)
+
+
+@pytest.mark.parametrize(
+    ("table", "how", "message"),
+    [
+        (
+            [{"contxt": 1, "a": 2}, {"contxt": 2}],
+            {"by": "group", "column": "context"},
+            "data.split.column: train has no column 'context'; did you mean 'contxt'? the columns are "
+            "'contxt', 'a'",
+        ),
+        (
+            [{"group": "x", "n": n} for n in range(3)],
+            {"by": "group", "column": "group"},
+            "data.split.column: 'group' is the same in all 3 rows, so that no group of them can be held out",
+        ),
+        (
+            [{"group": "x", "n": 1}, {"group": None, "n": 2}, {"n": 3}, {"group": "", "n": 4}],
+            {"by": "group", "column": "group"},
+            "train: 3 problems in 4 rows:\n  train[1]: column 'group' is null\n  train[2]: column 'group' is "
+            "missing\n  train[3]: column 'group' is empty\ndata.split.column needs a value in every row",
+        ),
+        (
+            [
+                {"label": "a", "n": 1},
+                {"label": "a", "n": 2},
+                {"label": "稀", "n": 3},
+                {"label": "稀", "n": 3},
+            ],
+            {"by": "stratified"},
+            "data.validation: 1 of 2 values of 'label' have one row (repetitions aside) where a stratified "
+            "split needs one for each side: '稀'. Add rows",
+        ),
+        (
+            [{"date": "2024-01-01"}, {"date": "31/01/2024"}, {"date": 17}],
+            {"by": "time", "column": "date"},
+            "train[1]: column 'date' is '31/01/2024', which is no time. Write times like these: 2024-01-31, ",
+        ),
+        (
+            [{"date": "2024-01-01", "n": n} for n in range(3)],
+            {"by": "time", "column": "date"},
+            "data.split.column: 'date' is 2024-01-01 in all 3 rows, so that none is later",
+        ),
+    ],
+)
+def test_a_column_that_cannot_split_is_refused(table, how, message):
+    with pytest.raises(DataError) as caught:
+        split_rows(load_rows(table), 0.5, seed=0, **how)
+    assert message in str(caught.value)
+
+
+def test_a_number_that_does_not_reach_every_label_is_refused():
+    rows = load_rows([{"label": n % 5, "n": n} for n in range(20)])
+    message = "between 5 and 15 rows can be held out; found 4"
+    with pytest.raises(DataError, match=message):
+        split_rows(rows, 4, seed=0, by="stratified")
+
+
+def test_a_number_of_the_latest_rows_that_leaves_none_is_refused():
+    rows = load_rows([{"date": 2000 + n} for n in range(5)])
+    with pytest.raises(DataError, match="data.validation: 5 leaves no rows to train on"):
+        split_rows(rows, 5, seed=0, by="time", column="date")
+
+
+def test_a_split_that_has_nothing_to_decide_is_said(caplog):
+    load_splits(make_section([{"a": 1}], [{"a": 2}], by="stratified"), seed=0)
+    assert "data.split: by: stratified does nothing, since no split is a share or a number" in caplog.text

@@ -38,6 +38,24 @@ def test_a_hub_id_may_have_a_revision():
 
 
 @pytest.mark.parametrize(
+    ("split", "problem"),
+    [
+        ({"by": "group"}, "missing; name the column whose rows stay together"),
+        ({"by": "time"}, "missing; name the column that holds the time"),
+        ({"column": "date"}, "does nothing with by: random; take it out, or say by: group"),
+        ({"by": "random", "column": "date"}, "does nothing with by: random"),
+    ],
+)
+def test_a_split_needs_its_column_and_no_other(split, problem):
+    assert problem in find(data={"split": split})["data.split.column"]
+
+
+@pytest.mark.parametrize("split", [{}, {"by": "stratified"}, {"by": "stratified", "column": "kind"}])
+def test_a_split_by_labels_may_name_their_column(split):
+    assert find(data={"split": split}) == {}
+
+
+@pytest.mark.parametrize(
     ("micro", "batch", "is_wrong"), [(32, 16, True), (16, 16, False), ("auto", 1, False)]
 )
 def test_a_micro_batch_is_at_most_the_batch(micro, batch, is_wrong):

@@ -245,6 +245,8 @@ def test_adapter_none_and_null_are_the_same(read):
         ({"model": "a/b"}, {"model": {"base": "a/b"}}),
         ({"data": "x"}, {"data": {"train": "x"}}),
         ({"data": ["x", "y"]}, {"data": {"train": ["x", "y"]}}),
+        ({"data": {"split": "stratified"}}, {"data": {"split": {"by": "stratified"}}}),
+        ({"split": "stratified"}, {"split": "stratified"}),
         ({"adapter": "lora"}, {"adapter": {"method": "lora"}}),
         ({"adapter": "None"}, {"adapter": None}),
         ({"model": {"base": "a"}, "task": "chat"}, {"model": {"base": "a"}, "task": "chat"}),
@@ -252,6 +254,11 @@ def test_adapter_none_and_null_are_the_same(read):
 )
 def test_a_short_form_stands_for_the_full_one(short, full):
     assert expand_short_forms(short) == full
+
+
+def test_a_short_form_inside_a_section_keeps_what_it_does_not_name(extend):
+    data = extend("data: {split: {by: group, column: context}}\n", "data.split=stratified").data
+    assert (data.split.by, data.split.column) == ("stratified", "context")
 
 
 TREES = st.recursive(

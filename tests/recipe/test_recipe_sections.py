@@ -22,6 +22,8 @@ DEFAULTS = {
     "model.allow_pickle": False,
     "data.validation": 0.1,
     "data.test": None,
+    "data.split.by": "random",
+    "data.split.column": None,
     "data.columns": {},
     "data.max_tokens": "auto",
     "data.too_long": "auto",

@@ -11,6 +11,7 @@ from ftkit.recipe.sections.data import DataSection
 from ftkit.recipe.sections.evaluation import EvaluationSection, GenerationSection
 from ftkit.recipe.sections.model import ModelSection
 from ftkit.recipe.sections.section import Section
+from ftkit.recipe.sections.split import SplitSection
 from ftkit.recipe.sections.training import TrainingSection
 from ftkit.recipe.sections.whole import Recipe
 
@@ -23,5 +24,6 @@ __all__ = [
     "ModelSection",
     "Recipe",
     "Section",
+    "SplitSection",
     "TrainingSection",
 ]

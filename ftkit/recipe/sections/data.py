@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ftkit.recipe.names import TooLong
 from ftkit.recipe.sections.section import Section
+from ftkit.recipe.sections.split import SplitSection
 from ftkit.recipe.values import Count, LabelNames, Number, Source, Split, Text
 
 
@@ -23,6 +24,8 @@ class DataSection(Section):
 
     test: Annotated[Split | None, Field(examples=["test.jsonl", "10%"])] = None
     """Rows for the final scores, never trained on and never chosen by; written like `validation`."""
+
+    split: SplitSection = SplitSection()
 
     columns: Annotated[dict[str, Text], Field(examples=[{"text": "body", "label": "kind"}])] = {}
     """Where the file names a column otherwise than the task: task's name to file's name."""
