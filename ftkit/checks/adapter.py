@@ -70,7 +70,9 @@ def list_adapted(adapted: Any) -> list[str]:
 
 def _check_depth(names: list[str], targets: list[str]) -> Iterator[Finding]:
     """Name targets that are in some of the blocks only, where others are in all of them."""
-    blocks = {target: _list_blocks(names, target) for target in targets if not re.search(r"\d", target)}
+    blocks = {
+        target: _list_blocks(names, target) for target in targets if not re.search(r"(^|\.)\d+\.", target)
+    }
     deepest = max((len(found) for found in blocks.values()), default=0)
     fewer = [
         f"{target} in {len(found)} of {deepest} blocks"

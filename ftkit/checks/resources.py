@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.checks.findings import Finding
 from ftkit.tasks import LossOptions
+from ftkit.training.memory import is_out_of_memory, make_memory_error
 from ftkit.training.steps import count_tokens, split_step
 
 if TYPE_CHECKING:
@@ -68,26 +69,41 @@ def run_probe(
         places: the examples of the first step.
         limit: of a micro-batch.
         seed: of the run.
+
+    Raises:
+        DeviceMemoryError: it does not fit; says what to lower.
     """
     import torch
 
     examples = split.examples.__getitems__(list(places))
     group = split_step([count_tokens(example) for example in examples], limit)[0]
     batch = task.collate([examples[place] for place in group], base.tokenizer, split.encoding, (seed, 0))
-    inputs = {name: tensor.to(base.model.device) for name, tensor in batch.items()}
     compute = base.precision.compute
     context: Any = (
         torch.autocast(base.model.device.type, dtype=getattr(torch, compute)) if compute else nullcontext()
     )
-    num_items, seconds = max(task.count_items(batch), 1e-9), math.inf
-    with torch.no_grad(), context:
-        for _ in range(2):  # the first pass of a process also sets up the kernels
-            started = time.perf_counter()
-            loss = float(task.compute_loss(base.model, inputs, LossOptions())) / num_items
-            seconds = min(seconds, time.perf_counter() - started)
-            if seconds > LONG_PASS:
-                break
+    try:
+        with torch.no_grad(), context:
+            loss, seconds = _time_loss(base, task, batch)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        num_examples, num_tokens = batch["input_ids"].flatten(0, -2).shape
+        raise make_memory_error(num_examples, num_tokens, checkpointing=False) from error
     return Probe(loss, seconds, batch["attention_mask"].numel())
+
+
+def _time_loss(base: Checkpoint, task: Task, batch: Mapping[str, torch.Tensor]) -> tuple[float, float]:
+    """Return the mean loss of a batch, and the seconds that it takes."""
+    inputs = {name: tensor.to(base.model.device) for name, tensor in batch.items()}
+    num_items, loss, seconds = max(task.count_items(batch), 1e-9), math.nan, math.inf
+    for _ in range(2):  # the first pass of a process also sets up the kernels
+        started = time.perf_counter()
+        loss = float(task.compute_loss(base.model, inputs, LossOptions())) / num_items
+        seconds = min(seconds, time.perf_counter() - started)
+        if seconds > LONG_PASS:
+            break
+    return loss, seconds
 
 
 def judge_probe(probe: Probe, base: Checkpoint, task: Task, *, num_classes: int) -> Iterator[Finding]:

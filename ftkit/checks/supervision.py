@@ -213,7 +213,7 @@ def judge_supervision(
     left_out = sum(number for rule, number in rejected.items() if rule.endswith(":drop"))
     shares = (
         (supervision.num_without_loss, looked_at, "rows_without_loss",
-         "examples have nothing that carries loss", "look at such a row; its answer is empty, or its turns weigh 0"),
+         "examples have nothing that carries loss", "look at such a row: its turns may weigh 0"),
         (left_out, supervision.num_rows, "rows_left_out", "rows are left out",
          "data/rejected.jsonl of a run says which and why; raise data.max_tokens, or shorten them"),
         (cut, supervision.num_rows, "answers_cut", "rows have an answer that is cut or not learned",

@@ -28,7 +28,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """Find out in seconds, without training, whether a run is worth starting.
+    """Say in seconds whether a run is worth starting.
 
     Exit code 0: ready, 3: ready with warnings, 1: will not do.
     """
