@@ -261,6 +261,25 @@ def test_a_run_is_evaluated_on_its_own_split_and_on_other_rows(mails, tiny_bert)
         ftkit.evaluate(run, data=str(mails / "other.jsonl"), output=mails / "out")
 
 
+def test_every_evaluation_is_a_new_folder_two_of_the_same_second_too(mails, tiny_bert, monkeypatch):
+    run = ftkit.finetune(spam_recipe(mails, tiny_bert, "evaluation: {slices: [label], group: label}"))
+    written = (run.folder.evaluation / "report.json").read_bytes()
+    monkeypatch.setattr("ftkit.evaluation.report.time.strftime", lambda _: "2026-11-27-080000")
+    folders = [ftkit.evaluate(run, baseline=False).folder for _ in range(3)]
+    assert [folder.name for folder in folders] == [
+        "2026-11-27-080000", "2026-11-27-080000-2", "2026-11-27-080000-3"
+    ]  # fmt: skip
+    assert all((folder / "report.json").is_file() for folder in folders)
+    assert (run.folder.evaluation / "report.json").read_bytes() == written
+
+
+def test_columns_that_the_rows_do_not_have_stop_the_run_before_it_trains(mails, tiny_bert):
+    for extra in ("{slices: [lable]}", "{group: lable}"):
+        with pytest.raises(RecipeError, match="no column 'lable'; did you mean label"):
+            ftkit.finetune(spam_recipe(mails, tiny_bert, f"evaluation: {extra}"))
+        assert not (mails / "run").exists()
+
+
 def test_a_model_without_a_run_is_evaluated(chats, tiny_llama):
     found = ftkit.evaluate(model=str(tiny_llama), task="chat", data=str(chats / "chat_test.jsonl"))
     assert list(found.report["scores"]) == ["model"]

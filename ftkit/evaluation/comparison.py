@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.errors import MetricError
+from ftkit.evaluation.contents import Compared, Verdict
 from ftkit.evaluation.proportions import (
     mcnemar_p_value,
     read_right_or_wrong,
@@ -38,9 +39,6 @@ class _Evidence:
     test: str
     p_value: float
     interval: Interval
-
-
-Verdict = Literal["better", "worse", "no change", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -227,14 +225,15 @@ def correct_p_values(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def list_comparison(comparison: Comparison) -> dict[str, Any]:
+def list_comparison(comparison: Comparison) -> Compared:
     """Turn a comparison into what `report.json` holds."""
-    return {
+    listed: Any = {
         **asdict(comparison),
         "verdict": comparison.verdict,
         "rows_needed": comparison.rows_needed,
         "sentence": comparison.sentence,
     }
+    return cast("Compared", listed)
 
 
 def _weigh_shares(base: RowScores, tuned: RowScores, confidence: float) -> _Evidence | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import RunError
-from ftkit.evaluation.comparison import Comparison, list_comparison
+from ftkit.evaluation.contents import FORMAT
 from ftkit.metrics import METRICS
 from ftkit.runs import write_json, write_json_lines
+from ftkit.runs.files import make_write_error
 
 if TYPE_CHECKING:
     from ftkit.evaluation.scoring import Scored
@@ -37,6 +38,7 @@ class Evaluation:
         lines.append(format_table(self.report))
         compared = [comparison["sentence"] for comparison in self.report["comparisons"]]
         lines += ["", *compared] if compared else []
+        lines += ["", *self.report.get("warnings", ())] if self.report.get("warnings") else []
         lines += ["", *notes] if notes else []
         if self.folder is not None:
             lines += ["", f"written to {self.folder}"]
@@ -49,30 +51,31 @@ def make_report(
     split: str,
     rows: Mapping[str, Any],
     scored: Mapping[str, Scored],
-    comparisons: Sequence[Comparison],
     details: Mapping[str, Any],
+    analysis: Mapping[str, Any],
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """Put an evaluation together, as it is written to report.json.
+    """Put an evaluation together, as it is written to report.json: see `contents.Report`.
 
     Args:
         task_name: the task.
         split: name of the split or file.
         rows: number, fingerprint and the like of the rows.
         scored: who was scored (`majority`, `base`, `tuned`, in this order) and how it did.
-        comparisons: the tuned model against the base, a metric each.
         details: the task's own tables, such as scores per class.
+        analysis: what `analyse` and its like found.
         notes: sentences that a reader of the scores must know.
     """
     names = dict.fromkeys(name for one in scored.values() for name in one.scores)
     return {
+        "format": FORMAT,
         "task": task_name,
         "split": split,
         "rows": dict(rows),
         "metrics": {name: _describe(name) for name in names},
         "scores": {who: one.scores for who, one in scored.items()},
-        "comparisons": [list_comparison(comparison) for comparison in comparisons],
         **details,
+        **analysis,
         "notes": list(notes),
     }
 
@@ -96,21 +99,32 @@ def write_evaluation(
     write_json_lines(where / "predictions.jsonl", shown)
 
 
-def choose_output(run_evaluations: Path | None, output: Path | None) -> Path | None:
-    """Choose where an evaluation is written, never over an older one.
-
-    Args:
-        run_evaluations: the folder of a run's evaluations; None where a bare model is scored.
-        output: the folder that the user named.
+def check_output(output: Path) -> None:
+    """Refuse a folder that has a report already.
 
     Raises:
-        RunError: the named folder has a report already.
+        RunError: it has one.
     """
-    if output is None:
-        return None if run_evaluations is None else run_evaluations / time.strftime("%Y-%m-%d-%H%M%S")
     if (output / "report.json").exists():
         raise RunError(f"{output}: has a report already; choose another folder")
-    return output
+
+
+def make_new_folder(parent: Path) -> Path:
+    """Make a folder named after the time; of two in the same second, the second gets a number.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    name = time.strftime("%Y-%m-%d-%H%M%S")
+    for candidate in (name, *(f"{name}-{number}" for number in range(2, 1_000))):
+        try:
+            (parent / candidate).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise make_write_error(parent / candidate, error) from error
+        return parent / candidate
+    raise RunError(f"{parent}: has a thousand evaluations of this very second; wait for the next one")
 
 
 def format_table(report: Mapping[str, Any]) -> str:

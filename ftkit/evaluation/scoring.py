@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import MetricError
-from ftkit.evaluation.comparison import Comparison, compare_scores, correct_comparisons
+from ftkit.evaluation.comparison import Comparison, compare_scores
 from ftkit.evaluation.predictions import predict_split
 from ftkit.evaluation.row_scores import measure_models
 from ftkit.evaluation.texts import add_texts, needs_texts
@@ -148,9 +148,14 @@ def choose_direction(metric: str, given: bool | None) -> bool:
 
 
 def compare_models(
-    base: Scored, tuned: Scored, task: Task, metrics: Sequence[str], seed: int
+    base: Scored,
+    tuned: Scored,
+    task: Task,
+    metrics: Sequence[str],
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
 ) -> list[Comparison]:
-    """Compare two models on the same records, with intervals and corrected tests.
+    """Compare two models on the same records, with intervals and tests that are not corrected yet.
 
     Args:
         base: scored before tuning.
@@ -158,6 +163,7 @@ def compare_models(
         task: says what of the records is scored.
         metrics: names; those that ftkit does not know are left out, because they have no row scores.
         seed: of the resampling.
+        groups: what each record belongs to, if rows hang together.
     """
     compared = []
     for name in metrics:
@@ -167,14 +173,5 @@ def compare_models(
                 name, task.list_scored(base.records, kind), task.list_scored(tuned.records, kind)
             )
             greater = METRICS[name].greater_is_better
-            compared.append(compare_scores(name, *pair, greater_is_better=greater, seed=seed))
-    return correct_comparisons(compared)
-
-
-def compare_with_base(
-    scored: Mapping[str, Scored], task: Task, metrics: Sequence[str], seed: int
-) -> list[Comparison]:
-    """Compare the tuned model with its base, where both were scored; see `compare_models`."""
-    if not {"base", "tuned"} <= scored.keys():
-        return []
-    return compare_models(scored["base"], scored["tuned"], task, metrics, seed)
+            compared.append(compare_scores(name, *pair, greater_is_better=greater, seed=seed, groups=groups))
+    return compared

@@ -1,6 +1,7 @@
 """Words of any script: of letters where spaces part them, single characters where they don't."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 
 import regex
@@ -62,3 +63,38 @@ def find_script(texts: Iterable[str]) -> str:
     if unspaced < max(1, words / 10):
         return "spaced"
     return "han" if kana < unspaced / 5 and han > unspaced / 2 else "unspaced"
+
+
+_SCRIPTS = (
+    "Latin",
+    "Han",
+    "Cyrillic",
+    "Arabic",
+    "Devanagari",
+    "Greek",
+    "Hangul",
+    "Hebrew",
+    "Thai",
+    "Bengali",
+)
+_LETTER = regex.compile(
+    "|".join([f"(?P<Japanese>[{_KANA}])", *(rf"(?P<{name}>\p{{{name}}})" for name in _SCRIPTS)])
+    + r"|(?P<other>\p{L})",
+    regex.V1,
+)
+_READ_CHARACTERS = 2_000
+
+
+def name_script(text: str) -> str:
+    """Name the script that most letters of a text are of, by its first 2,000 characters.
+
+    Returns:
+        A script by its Unicode name ("Latin", "Han", ...); "Japanese" where a tenth of the letters is
+        kana; "other"; or "none" for a text without letters.
+    """
+    counts = Counter(match.lastgroup or "other" for match in _LETTER.finditer(text[:_READ_CHARACTERS]))
+    if not counts:
+        return "none"
+    if counts["Japanese"] >= counts.total() / 10:
+        return "Japanese"
+    return max(counts, key=lambda name: counts[name])

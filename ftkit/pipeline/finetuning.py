@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
     HEAD_NOTE,
@@ -20,7 +21,6 @@ from ftkit.evaluation.report import (
 )
 from ftkit.evaluation.scoring import (
     Scored,
-    compare_with_base,
     find_threshold,
     score_model,
     score_records,
@@ -231,8 +231,10 @@ def report_run(
         split=name,
         rows=data.get(name, {"number": 0}),
         scored=scored,
-        comparisons=compare_with_base(scored, task, metrics, recipe.training.seed),
         details=task.explain(scored["tuned"].records, base.labels) if "tuned" in scored else {},
+        analysis=EMPTY
+        if held_out is None
+        else analyse(scored, held_out, task, base, metrics, recipe.evaluation, seed=recipe.training.seed),
         notes=[note for note, holds in notes.items() if holds],
     )
     return {**report, "data": data, "training": result.as_dict()}

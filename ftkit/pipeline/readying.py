@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ftkit.data import check_columns, load_splits
+from ftkit.evaluation.analysis import check_analysis
 from ftkit.evaluation.scoring import check_names, choose_metrics
 from ftkit.models import Checkpoint
 from ftkit.pipeline.starting import load_base
 from ftkit.recipe import Recipe
 from ftkit.tasks import Task, get_task, read_labels, suit_task
-from ftkit.tasks.encoding import Split, check_settings, check_splits, encode_splits
+from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
 from ftkit.training.checks import check_training
 
 
@@ -51,4 +52,5 @@ def make_ready(recipe: Recipe) -> Ready:
     check_splits(rows, task, recipe.data, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
+    check_analysis(choose_held_out(splits), recipe.evaluation)
     return Ready(task, splits, label_counts, metrics, best_metric, base)

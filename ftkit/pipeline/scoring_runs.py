@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Rows, load_rows, load_splits
 from ftkit.errors import RecipeError, RunError
+from ftkit.evaluation.analysis import analyse, check_analysis
 from ftkit.evaluation.report import (
     HEAD_NOTE,
     Evaluation,
-    choose_output,
+    check_output,
     describe_split,
+    make_new_folder,
     make_report,
     write_evaluation,
 )
 from ftkit.evaluation.scoring import (
     Scored,
     choose_metrics,
-    compare_with_base,
     score_model,
 )
 from ftkit.inference import Run
@@ -32,6 +33,7 @@ from ftkit.pipeline.starting import load_base
 from ftkit.recipe import Recipe, make_recipe
 from ftkit.runs import (
     RunFolder,
+    is_main_process,
     open_run_folder,
     read_json,
 )
@@ -68,7 +70,8 @@ def evaluate(
         FtkitError: what does not fit, and what to do.
     """
     recipe, folder = read_subject(run, model=model, task=task, data=data, columns=columns)
-    where = choose_output(folder.evaluation if folder else None, Path(output) if output else None)
+    if output is not None:
+        check_output(Path(output))
     name, rows = load_held_out(recipe, data)
     module = open_task(recipe, folder, rows)
     scored: dict[str, Scored] = {}
@@ -76,6 +79,7 @@ def evaluate(
         subject = open_subject(who, recipe, module, folder, rows)
         metrics, _ = choose_metrics(module, recipe.evaluation, subject.labels)
         split = encode_splits(recipe.task, module, {name: rows}, subject, recipe.data)[name]
+        check_analysis(split, recipe.evaluation)
         scored[who] = score_model(subject, module, split, metrics, recipe.evaluation.generation)
     last = list(scored.values())[-1]
     report = make_report(
@@ -83,12 +87,16 @@ def evaluate(
         split=name,
         rows=describe_split(split),
         scored=scored,
-        comparisons=compare_with_base(scored, module, metrics, recipe.training.seed),
+        analysis=analyse(
+            scored, split, module, subject, metrics, recipe.evaluation, seed=recipe.training.seed
+        ),
         details=module.explain(last.records, subject.labels),
         notes=[HEAD_NOTE] if subject.head_is_new else [],
     )
-    if where is not None:
-        write_evaluation(where, report, last, module, subject.labels)
+    if not is_main_process() or (folder is None and output is None):
+        return Evaluation(report)
+    where = make_new_folder(folder.evaluation) if folder and output is None else Path(str(output))
+    write_evaluation(where, report, last, module, subject.labels)
     return Evaluation(report, where)
 
 

@@ -31,7 +31,10 @@ REQUIRED = (
 )
 
 
-OPTIONAL = {"prepare_model", "suit_metrics", "choose_form", "get_form", "find_threshold", "decode"}
+OPTIONAL = {
+    *("prepare_model", "suit_metrics", "choose_form", "get_form", "find_threshold", "decode"),
+    "list_probabilities",
+}
 """What a module may do without."""
 
 

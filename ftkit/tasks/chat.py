@@ -17,8 +17,9 @@ from ftkit.tasks.next_token import (
     compute_loss,
     count_items,
     explain,
+    make_records,
     merge,
-    predict,
+    predict_supervised,
     predict_trivially,
     present,
 )
@@ -34,7 +35,6 @@ __all__ = [
     "count_items",
     "explain",
     "merge",
-    "predict",
     "predict_trivially",
     "present",
 ]
@@ -201,6 +201,21 @@ def collate(
         ]
         batch["weights"] = pad_sequences(full, 0, dtype=torch.float32)
     return batch
+
+
+def predict(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return each conversation's loss, summed over its supervised tokens, and their number.
+
+    `turns` has the same of each answer in turn; the tokens of an answer stand together, apart from others.
+    """
+    logits, targets, owners = predict_supervised(model, batch)
+    supervised = (batch["labels"][:, 1:] != IGNORED).int()
+    begins = supervised.clone()
+    begins[:, 1:] *= 1 - supervised[:, :-1]
+    turns = (begins.cumsum(1) - 1)[supervised.bool()]
+    return make_records(batch, logits, targets, owners, turns)
 
 
 def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:

@@ -176,6 +176,11 @@ def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequen
     return [_decide(record) for record in records], true
 
 
+def list_probabilities(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return the probability of each label, and 1 for those that hold, a list of each per row."""
+    return list_scored(records, "label_probabilities")
+
+
 def _decide(record: Mapping[str, Any]) -> list[int]:
     threshold = record.get("threshold", THRESHOLD)
     return [int(probability >= threshold) for probability in _list_probabilities(record)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
+from ftkit.tasks import text_classification
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.padding import IGNORED, pad_inputs, select_inputs
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
@@ -256,6 +257,9 @@ def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequen
     if kind == "losses":
         return [record["loss"] for record in records], [1] * len(records)
     return [record["prediction"] for record in records], [record["label"] for record in records]
+
+
+list_probabilities = text_classification.list_probabilities
 
 
 def present(prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def compute_loss(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
     """Return the cross-entropy summed over the supervised tokens, each times its weight, in nats."""
-    logits, targets, _ = _predict_supervised(model, batch)
+    logits, targets, _ = predict_supervised(model, batch)
     if "weights" not in batch:
         return measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="sum")
     losses = measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="none")
@@ -55,11 +55,15 @@ def predict(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return each example's loss, summed over its supervised tokens, and their number."""
-    return make_records(batch, *_predict_supervised(model, batch))
+    return make_records(batch, *predict_supervised(model, batch))
 
 
 def make_records(
-    batch: Mapping[str, torch.Tensor], logits: torch.Tensor, targets: torch.Tensor, owners: torch.Tensor
+    batch: Mapping[str, torch.Tensor],
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    owners: torch.Tensor,
+    turns: torch.Tensor | None = None,
 ) -> list[dict[str, Any]]:
     """Sum the loss of each example.
 
@@ -68,6 +72,8 @@ def make_records(
         logits: of the supervised tokens, shape (items, vocabulary).
         targets: what stands there, shape (items,).
         owners: the example of each, shape (items,).
+        turns: which answer of its example each belongs to, from 0, shape (items,); the records have the
+            sums of each answer, too.
     """
     import torch
 
@@ -76,7 +82,24 @@ def make_records(
     sums = torch.zeros(size, dtype=torch.double, device=losses.device).index_add_(0, owners, losses)
     counts = torch.bincount(owners, minlength=size)
     columns = zip(batch["row"].tolist(), sums.tolist(), counts.tolist(), strict=True)
-    return [{"row": row, "loss": loss, "num_tokens": number} for row, loss, number in columns]
+    records = [{"row": row, "loss": loss, "num_tokens": number} for row, loss, number in columns]
+    if turns is not None:
+        for record, some in zip(records, _sum_turns(losses, owners, turns, size), strict=True):
+            record["turns"] = some
+    return records
+
+
+def _sum_turns(
+    losses: torch.Tensor, owners: torch.Tensor, turns: torch.Tensor, size: int
+) -> list[list[tuple[float, int]]]:
+    """Return loss and number of tokens of each answer, a list for each example."""
+    import torch
+
+    most = int(turns.max()) + 1 if len(turns) else 0
+    places = owners * most + turns
+    sums = torch.zeros(size * most, dtype=torch.double, device=losses.device).index_add_(0, places, losses)
+    pairs = list(zip(sums.tolist(), torch.bincount(places, minlength=size * most).tolist(), strict=True))
+    return [[pair for pair in pairs[first * most : (first + 1) * most] if pair[1]] for first in range(size)]
 
 
 def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -108,7 +131,7 @@ def explain(predictions: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> 
     return {"num_supervised_tokens": sum(record["num_tokens"] for record in predictions)}
 
 
-def _predict_supervised(
+def predict_supervised(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return logits (items, vocabulary), targets (items,) and each item's example (items,)."""

@@ -174,6 +174,14 @@ class Task(Protocol):
     ) -> tuple[Sequence[Any], Sequence[Any]]:
         """Return what a metric of that kind scores: predictions and references, one each a record."""
 
+    def list_probabilities(
+        self, records: Sequence[Mapping[str, Any]]
+    ) -> tuple[Sequence[Sequence[float]], Sequence[Sequence[int]]]:
+        """Return the probability of each label (or choice), and 0 or 1 for whether it holds, a list per row.
+
+        What calibration and threshold curves are made of; a module may do without.
+        """
+
     def present(self, prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
         """Turn a record into what a user reads in predictions.jsonl."""
 

@@ -192,6 +192,18 @@ def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequen
     return [record["prediction"] for record in records], [record["label"] for record in records]
 
 
+def list_probabilities(records: Sequence[Mapping[str, Any]]) -> tuple[list[list[float]], list[list[int]]]:
+    """Return the probability of each label, and 1 for the right one, a list of each per row."""
+    from math import exp
+
+    logs = [record["log_probabilities"] for record in records]
+    true = [
+        [int(place == record["label"]) for place in range(len(row))]
+        for row, record in zip(logs, records, strict=True)
+    ]
+    return [[exp(log) for log in row] for row in logs], true
+
+
 def present(prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     """Return names for ids, and probabilities from the most to the least likely label."""
     from math import exp

@@ -10,7 +10,7 @@ from rouge_score.tokenizers import DefaultTokenizer
 
 from ftkit.errors import MetricError
 from ftkit.metrics import measure_rows, score, score_rows
-from ftkit.metrics.scripts import find_script, is_unspaced, split_words
+from ftkit.metrics.scripts import find_script, is_unspaced, name_script, split_words
 from ftkit.metrics.texts import choose_bleu_tokenizer, measure_exact_match
 
 # the example in sacrebleu's README, and what it says there: BLEU = 48.53, chrF2 = 59.73
@@ -293,3 +293,20 @@ def test_the_columns_of_bleu_and_chrf_are_counts():
         rows = measure_rows(name, SYSTEM, REFERENCES)
         assert rows.shape == (3, columns)
         assert (rows == rows.astype(int)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("the cat", "Latin"),
+        ("床前明月光，疑是 moon", "Han"),
+        ("吾輩は猫である", "Japanese"),
+        ("Привет, мир", "Cyrillic"),
+        ("안녕 세상", "Hangul"),
+        ("ᚠᚢᚦ", "other"),
+        ("12 + 3", "none"),
+        ("", "none"),
+    ],
+)
+def test_a_text_is_named_by_the_script_of_most_letters(text, script):
+    assert name_script(text) == script

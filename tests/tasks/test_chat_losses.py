@@ -204,3 +204,30 @@ def test_reasoning_is_no_part_of_the_answer():
         {"text": "5", "reference": "6"},
     ]
     assert chat.list_scored(records, "texts") == (["four", "5"], ["four", "6"])
+
+
+def test_each_answer_of_a_conversation_has_its_own_loss(model, tokenizer):
+    rows = [{"messages": TURNS}, {"messages": TURNS[:2]}, {"messages": TURNS * 2}]
+    examples, _ = encode(rows, tokenizer)
+    batch = chat.collate(examples, tokenizer, Encoding(1000, "truncate"), (0,))
+    with torch.no_grad():
+        records = chat.predict(model, batch, examples)
+        first = chat.collate(examples[1:2], tokenizer, Encoding(1000, "truncate"), (0,))
+        (alone,) = chat.predict(model, first, examples[1:2])
+    assert [len(record["turns"]) for record in records] == [2, 1, 4]
+    for record in records:
+        assert sum(loss for loss, _ in record["turns"]) == pytest.approx(record["loss"])
+        assert sum(number for _, number in record["turns"]) == record["num_tokens"]
+        # The first answer depends on nothing that comes behind it; padding changes sums in float32.
+        assert record["turns"][0][0] == pytest.approx(alone["loss"], rel=1e-4)
+    assert [number for _, number in records[0]["turns"]] == [
+        len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in ("Hello!", "春眠不覺曉")
+    ]
+
+
+def test_conversations_without_a_supervised_token_have_no_answers(model, tokenizer):
+    examples, _ = encode([{"messages": TURNS}], tokenizer)
+    muted = [{**example, "labels": [-100] * len(example["labels"])} for example in examples]
+    batch = chat.collate(muted, tokenizer, Encoding(1000, "truncate"), (0,))
+    with torch.no_grad():
+        assert [record["turns"] for record in chat.predict(model, batch, muted)] == [[]]

@@ -103,7 +103,7 @@ def test_counts_and_records_agree_with_the_loss():
 def test_label_smoothing_mixes_in_the_mean_over_the_vocabulary():
     model, batch = make_model("llama"), make_batch()
     plain = next_token.compute_loss(model, batch, LossOptions())
-    logits, _, _ = next_token._predict_supervised(model, batch)
+    logits, _, _ = next_token.predict_supervised(model, batch)
     uniform = -logits.float().log_softmax(-1).mean(-1).sum()
     torch.testing.assert_close(
         next_token.compute_loss(model, batch, LossOptions(label_smoothing=0.1)), 0.9 * plain + 0.1 * uniform

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
+from report_contents import check_report
 from tiny_models import save_tiny_bert, save_tiny_llama
 
 import ftkit
@@ -129,6 +130,15 @@ def test_a_task_has_all_parts_and_known_metrics(name):
     assert hasattr(transformers, task.MODEL_CLASS)
     assert task.SUMMARY.strip() == task.SUMMARY
     assert len({column.name for column in task.COLUMNS}) == len(task.COLUMNS)
+
+
+def test_its_report_is_what_its_description_says(case):
+    report = case.run.report
+    check_report(report)
+    assert report["verdict"]["metric"] == next(iter(report["metrics"]))
+    assert report["errors"]["worst"]
+    assert set(report["errors"]["worst"][0]["outputs"]) == {"base", "tuned"}
+    assert any(report["errors"]["worst"][0]["fields"].values())
 
 
 def test_its_rows_are_good(case):

@@ -42,5 +42,16 @@ class EvaluationSection(Section):
     baseline: bool = True
     """Measure the base on the same rows too, and show both beside each other."""
 
+    group: Annotated[Text, Field(examples=["conversation", "document"])] = "auto"
+    """Column that says which held-out rows hang together, so that intervals and tests draw them together;
+    `auto`: questions on one context, blocks of one document; `none`: each row stands alone."""
+
+    slices: Annotated[list[Text], Field(examples=[["genre", "year"]])] = []
+    """Columns of the held-out rows whose values are scored apart, beside label, length, script and what
+    else suits the task."""
+
+    errors: Annotated[int, Field(ge=0)] = 30
+    """Rows to keep of each kind in the report, from 0: highest loss, fixed by tuning, broken by it."""
+
     generation: GenerationSection = GenerationSection()
     """How texts are written for the metrics that score texts, such as rougeL or bleu."""
