@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import check, evaluate, finetune
+    from ftkit.pipeline import check, clean_data, evaluate, finetune
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -28,6 +28,7 @@ __all__ = [
     "Recipe",
     "Run",
     "check",
+    "clean_data",
     "describe_metrics",
     "describe_tasks",
     "evaluate",
@@ -45,6 +46,7 @@ ROOMS = {
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
     "check": "ftkit.pipeline",
+    "clean_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "evaluate": "ftkit.pipeline",

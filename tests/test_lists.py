@@ -42,8 +42,13 @@ def test_tasks_as_json_are_those_of_a_notebook(run):
     listed = json.loads(run("tasks", "--json"))
     assert [task["name"] for task in listed] == list(TASKS)
     assert listed[0]["columns"][0] == {
-        "name": "text", "kind": "text", "required": True, "meaning": "what is classified"
-    }  # fmt: skip
+        "name": "text",
+        "kind": "text",
+        "required": True,
+        "meaning": "what is classified",
+        "also": [],
+        "offsets_into": None,
+    }
 
 
 def test_all_metrics_are_listed_with_direction_range_and_unit(run):

@@ -1,20 +1,28 @@
-"""Rows: where they come from, what is wrong with them, how they are split, and encoded rows on disk."""
+"""Rows: where they come from, how they are cleaned and split, what was dropped, and encoded rows on disk."""
 
+from ftkit.data.changes import ChangeFile, Changes, ChangeWriter, Stage
 from ftkit.data.columns import Column, RowProblem, check_columns, raise_row_problems
 from ftkit.data.examples import Prepared, prepare_examples
 from ftkit.data.loading import load_rows
+from ftkit.data.preparation import PreparedRows, prepare_held_out, prepare_rows
 from ftkit.data.rows import Rows
-from ftkit.data.splitting import load_splits, split_rows
+from ftkit.data.splitting import split_rows
 
 __all__ = [
+    "ChangeFile",
+    "ChangeWriter",
+    "Changes",
     "Column",
     "Prepared",
+    "PreparedRows",
     "RowProblem",
     "Rows",
+    "Stage",
     "check_columns",
     "load_rows",
-    "load_splits",
     "prepare_examples",
+    "prepare_held_out",
+    "prepare_rows",
     "raise_row_problems",
     "split_rows",
 ]

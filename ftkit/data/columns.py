@@ -29,6 +29,10 @@ class Column:
     required: bool
     """Whether every row must have it; an optional one may be missing, null, or an empty text."""
     meaning: str
+    also: tuple[str, ...] = ()
+    """Other names under which the task takes it."""
+    offsets_into: str | None = None
+    """The column of text that its values count characters of, such as the spans of entities."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,17 @@ class RowProblem:
     """What is wrong and what was found, such as `column 'label' is 'Spam'; the labels are ...`."""
 
 
+def check_column_names(rows: Rows, columns: Sequence[Column]) -> None:
+    """Check that the columns which a task needs, or the recipe maps, are there.
+
+    Raises:
+        DataError: what is missing, what there is, and how to map it.
+    """
+    missing = [message for column in columns if (message := _find_missing(rows, column))]
+    if missing:
+        raise DataError("\n".join(missing))
+
+
 def check_columns(rows: Rows, columns: Sequence[Column]) -> None:
     """Check that the rows have the columns of a task, each with a value of its kind.
 
@@ -48,9 +63,7 @@ def check_columns(rows: Rows, columns: Sequence[Column]) -> None:
         DataError: a required column is missing, or a mapped one; or rows with no value, an empty text
             or a value of another kind, with their count and the first few.
     """
-    missing = [message for column in columns if (message := _find_missing(rows, column))]
-    if missing:
-        raise DataError("\n".join(missing))
+    check_column_names(rows, columns)
     problems = (
         RowProblem(index, problem)
         for index, row in enumerate(rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data.cache_entries import find_or_make_entry
+from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever examples are laid out otherwise on disk."""
 
 EXAMPLES_FILE, REJECTED_FILE, ABOUT_FILE = "examples.arrow", "rejected.jsonl", "about.json"
@@ -37,8 +37,8 @@ class Prepared:
 
     examples: datasets.Dataset
     """Memory-mapped; token ids are 32-bit integers."""
-    rejected: list[dict[str, Any]]
-    """One entry per call of `reject`: `row` (its index), `rule`, `detail`."""
+    rejected: ChangeFile
+    """One entry per call of `reject`: `row` (its index), `rule`, `action`, `detail`."""
 
 
 def prepare_examples(
@@ -67,23 +67,20 @@ def prepare_examples(
 
 def _write_examples(make: Callable[[Reject], Iterator[dict[str, Any]]], folder: Path) -> dict[str, Any]:
     """Stream examples and rejected rows into a folder, and return their counts."""
-    rules: Counter[str] = Counter()
-    with (folder / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
+    with (folder / REJECTED_FILE).open("w", encoding="utf-8") as file:
+        changes = ChangeWriter(file)
 
         def reject(index: int, rule: str, detail: str) -> None:
-            rules[rule] += 1
-            rejected.write(
-                json.dumps({"row": index, "rule": rule, "detail": detail}, ensure_ascii=False) + "\n"
-            )
+            (changes.drop if rule.endswith(":drop") else changes.change)(index, rule, detail)
 
         num_examples = _write_arrow(make(reject), folder / EXAMPLES_FILE)
     if num_examples == 0:
-        counts = ", ".join(f"{rule}: {count:,}" for rule, count in rules.most_common())
+        counts = ", ".join(f"{rule}: {count:,}" for (rule, _), count in changes.counts.most_common())
         raise DataError(
             f"no examples are left to train or score on; rows left out by rule: {counts or 'none'}; "
             "give other rows, or loosen the rules"
         )
-    return {"num_examples": num_examples, "rejected": rules}
+    return {"num_examples": num_examples, "rejected": write_counts(changes.counts)}
 
 
 def _write_arrow(examples: Iterator[dict[str, Any]], path: Path) -> int:
@@ -148,6 +145,5 @@ def _read_prepared(folder: Path, fingerprint: str) -> Prepared:
     table = MemoryMappedTable.from_file(str(folder / EXAMPLES_FILE))
     if table.num_rows != about["num_examples"]:
         raise ValueError(f"{table.num_rows} examples instead of {about['num_examples']}")
-    with (folder / REJECTED_FILE).open(encoding="utf-8") as rejected:
-        entries = [json.loads(line) for line in rejected]
-    return Prepared(datasets.Dataset(table, fingerprint=fingerprint), entries)
+    rejected = ChangeFile(folder / REJECTED_FILE, read_counts(about["rejected"]))
+    return Prepared(datasets.Dataset(table, fingerprint=fingerprint), rejected)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_ROWS_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rows(Sequence[dict[str, Any]]):
@@ -86,6 +88,16 @@ class Rows(Sequence[dict[str, Any]]):
         """
         table, position = self.storage.table, self._find(index)
         return name_place(self.sources[table["source"][position].as_py()], table["place"][position].as_py())
+
+    def iterate_places(self) -> Iterator[tuple[int, int]]:
+        """Yield the number of the source and the place in it of each row, in order."""
+        table = self.storage.table.select(["source", "place"])
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            part = (
+                table.slice(start, _ROWS_AT_ONCE) if self.indices is None else table.take(self.indices[some])
+            )
+            yield from zip(*(column.to_pylist() for column in part.columns), strict=True)
 
     def select(self, indices: Iterable[int]) -> Rows:
         """Take some rows, in the given order.

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from ftkit.data.held_out import choose_by_number, choose_in_strata, choose_latest, count_different
-from ftkit.data.loading import load_rows
 from ftkit.data.problems import show
 from ftkit.data.rows import Rows
 from ftkit.data.split_columns import find_column, hash_values, read_times
@@ -30,13 +30,14 @@ logger = logging.getLogger(__name__)
 By = Literal["random", "stratified", "group", "time"]
 
 
-def load_splits(section: DataSection, *, seed: int) -> dict[str, Rows]:
-    """Load the rows of a recipe, and split off what it does not name a source for.
+def split_sources(sources: Mapping[str, Rows], section: DataSection, *, seed: int) -> dict[str, Rows]:
+    """Split off the training rows what the recipe does not name a source for.
 
     Test rows are split off first. Shares and numbers are of the training rows as they came, so 10% and
     10% leave 80%.
 
     Args:
+        sources: the rows of `train`, and of `validation` and `test` where they have a source.
         section: `data` of the recipe.
         seed: decides which rows are split off; equal seeds, equal splits.
 
@@ -44,11 +45,9 @@ def load_splits(section: DataSection, *, seed: int) -> dict[str, Rows]:
         The splits `train`, `validation` and `test`, those that there are.
 
     Raises:
-        DataError: rows that cannot be read, or a share that leaves no rows.
-        SourceError: a source that cannot be reached.
+        DataError: a share that leaves no rows.
     """
-    columns, how = section.columns, section.split
-    train = load_rows(section.train, columns=columns, split_name="train")
+    train, how = sources["train"], section.split
     splits: dict[str, Rows] = {}
     shares_taken = 0.0
     for name, wanted in (("test", section.test), ("validation", section.validation)):
@@ -63,7 +62,7 @@ def load_splits(section: DataSection, *, seed: int) -> dict[str, Rows]:
                 train, setting, seed=seed, name=name, by=how.by, column=how.column
             )
         elif setting is not None:
-            splits[name] = load_rows(setting, columns=columns, split_name=name)
+            splits[name] = sources[name]
     if how.by != "random" and not any(
         isinstance(each, (int, float)) for each in (section.test, section.validation)
     ):

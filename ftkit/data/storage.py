@@ -12,10 +12,10 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.data.cache_entries import find_or_make_entry
 from ftkit.data.problems import Problems
@@ -44,6 +44,21 @@ class Part:
     """Hash of its content and of how it is read."""
     read: Callable[[], Iterator[RowText]]
     may_be_empty: bool = False
+
+
+class StoredRow(NamedTuple):
+    """One row as it is to be stored."""
+
+    text: str
+    """The row as JSON."""
+    source: int
+    """Number of the part that it comes from."""
+    place: int
+    """Line or index in it; see `RowText`."""
+    digest: int
+    """`hash_row` of the row."""
+    names: tuple[str, ...]
+    """Its columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +104,7 @@ def store_on_disk(parts: Sequence[Part]) -> Storage:
             about = _write_parts(parts, sink)
         (folder / ABOUT_FILE).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
 
-    def read(folder: Path) -> Storage:
-        import pyarrow as pa
-
-        about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
-        path = folder / ROWS_FILE
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        return Storage(key, about["columns"], about["num_rows_by_part"], table, path)
-
-    storage = find_or_make_entry("rows", key, make, read)
+    storage = find_or_make_entry("rows", key, make, lambda folder: open_storage(folder, key))
     _check_parts(parts, storage.num_rows_by_part)
     return storage
 
@@ -127,34 +134,64 @@ def _name_parts(parts: Sequence[Part]) -> str:
 
 def _write_parts(parts: Sequence[Part], sink: pyarrow.NativeFile) -> dict[str, Any]:
     """Write the rows of all parts to an Arrow file, and return what is to be known of them."""
-    import pyarrow as pa
+    problems, num_read = Problems(), [0] * len(parts)
 
-    problems, shapes, num_rows = Problems(), Counter[tuple[str, ...]](), [0] * len(parts)
-    with pa.ipc.new_file(sink, _make_schema()) as writer:
-        batch = _Batch(writer)
+    def read() -> Iterator[StoredRow]:
         for source, part in enumerate(parts):
             for place, text in part.read():
-                num_rows[source] += 1
+                num_read[source] += 1
                 try:
                     if isinstance(text, BrokenRow):
                         raise text
                     row = parse_row(text)
-                    batch.add(text, source, place, hash_row(row))
+                    yield StoredRow(text, source, place, hash_row(row), tuple(row))
                 except BrokenRow as broken:
                     problems.add(name_place(part.name, place), str(broken))
-                    continue
-                shapes[tuple(row)] += 1
-        batch.flush()
+
+    about = write_stored_rows(read(), sink, num_parts=len(parts))
     where = _name_parts(parts)
-    problems.raise_any(where=where, num_rows=sum(num_rows))
-    if not any(num_rows):
-        _check_parts(parts, num_rows)
+    problems.raise_any(where=where, num_rows=sum(num_read))
+    if not any(num_read):
+        _check_parts(parts, num_read)
         raise DataError(f"{where}: no rows in any of the files; fill them, or name others")
+    return about
+
+
+def write_stored_rows(
+    rows: Iterable[StoredRow], sink: pyarrow.NativeFile, *, num_parts: int
+) -> dict[str, Any]:
+    """Write rows to an Arrow file, a batch at a time, and return what is to be known of them.
+
+    Args:
+        rows: in the order in which they are to lie there.
+        sink: the file.
+        num_parts: how many sources the rows come from.
+    """
+    import pyarrow as pa
+
+    shapes, num_rows = Counter[tuple[str, ...]](), [0] * num_parts
+    with pa.ipc.new_file(sink, _make_schema()) as writer:
+        batch = _Batch(writer)
+        for row in rows:
+            batch.add(row)
+            num_rows[row.source] += 1
+            shapes[row.names] += 1
+        batch.flush()
     return {
         "reader_version": READER_VERSION,
         "num_rows_by_part": num_rows,
         "columns": _count_columns(shapes),
     }
+
+
+def open_storage(folder: Path, key: str) -> Storage:
+    """Open the rows in a complete entry of the cache."""
+    import pyarrow as pa
+
+    about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
+    path = folder / ROWS_FILE
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return Storage(key, about["columns"], about["num_rows_by_part"], table, path)
 
 
 def _count_columns(shapes: Mapping[tuple[str, ...], int]) -> dict[str, int]:
@@ -187,12 +224,12 @@ class _Batch:
     """Rows on their way to an Arrow file, up to `_MOST_ROWS` or `_MOST_CHARACTERS` at a time."""
 
     writer: pyarrow.ipc.RecordBatchFileWriter
-    rows: list[tuple[str, int, int, int]] = field(default_factory=list)
+    rows: list[StoredRow] = field(default_factory=list)
     num_characters: int = 0
 
-    def add(self, text: str, source: int, place: int, digest: int) -> None:
-        self.rows.append((text, source, place, digest))
-        self.num_characters += len(text)
+    def add(self, row: StoredRow) -> None:
+        self.rows.append(row)
+        self.num_characters += len(row.text)
         if len(self.rows) >= _MOST_ROWS or self.num_characters >= _MOST_CHARACTERS:
             self.flush()
 
@@ -200,8 +237,8 @@ class _Batch:
         import pyarrow as pa
 
         if self.rows:
-            columns = zip(zip(*self.rows, strict=True), _make_schema(), strict=True)
-            arrays = [pa.array(values, column.type) for values, column in columns]
+            columns = zip(*self.rows, strict=True)
+            arrays = [pa.array(next(columns), column.type) for column in _make_schema()]
             self.writer.write_batch(pa.record_batch(arrays, schema=_make_schema()))
         self.rows.clear()
         self.num_characters = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +84,7 @@ def describe_split(split: Split) -> dict[str, Any]:
     return {
         "number": len(split.rows),
         "examples": len(split.examples),
-        "rejected": dict(Counter(entry["rule"] for entry in split.prepared.rejected)),
+        "rejected": split.prepared.rejected.count_rules(),
         "fingerprint": split.rows.fingerprint,
     }
 

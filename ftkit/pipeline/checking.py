@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,8 +175,8 @@ def add_checks(
     return {**report, "notes": notes, "checks": found.as_dict()}
 
 
-def _count_rejected(ready: Ready, split: str) -> Counter[str]:
-    return Counter(entry["rule"] for entry in ready.splits[split].prepared.rejected)
+def _count_rejected(ready: Ready, split: str) -> dict[str, int]:
+    return ready.splits[split].prepared.rejected.count_rules()
 
 
 def _check_data(recipe: Recipe, ready: Ready) -> Iterator[Finding]:

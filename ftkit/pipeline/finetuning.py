@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftkit.data import Changes
 from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -84,12 +85,13 @@ def finetune(
     task, splits, base, label_counts = ready.task, ready.splits, ready.base, ready.label_counts
     metrics, best_metric = ready.metrics, ready.best_metric
     with discard_unstarted(folder, continued=continued):
-        write_start(folder, recipe, task, splits, base, checked, continued=continued)
+        write_start(folder, recipe, task, splits, ready.changes, base, checked, continued=continued)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
         result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
     scored |= score_tuned(recipe, task, base, splits, metrics)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     report = add_checks(report, checked, folder, max_grad_norm=recipe.training.max_grad_norm)
+    report = add_changes(report, ready.num_read, ready.changes)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 
@@ -238,6 +240,16 @@ def report_run(
         notes=[note for note, holds in notes.items() if holds],
     )
     return {**report, "data": data, "training": result.as_dict()}
+
+
+def add_changes(report: Mapping[str, Any], num_read: Mapping[str, int], changes: Changes) -> dict[str, Any]:
+    """Add how many rows were read, and what was dropped and changed on the whole way, by split and rule."""
+    data = {
+        name: {**counts, "rejected": changes.select(name).count_rules()}
+        | ({"read": num_read[name]} if name in num_read else {})
+        for name, counts in report["data"].items()
+    }
+    return {**report, "data": data, "changes": changes.list_counts()}
 
 
 def finish_run(

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ftkit.data import check_columns, load_splits
+from ftkit.data import Changes, check_columns, prepare_rows
 from ftkit.evaluation.analysis import check_analysis
 from ftkit.evaluation.scoring import check_names, choose_metrics
 from ftkit.models import Checkpoint
 from ftkit.pipeline.starting import load_base
 from ftkit.recipe import Recipe
 from ftkit.tasks import Task, get_task, read_labels, suit_task
-from ftkit.tasks.encoding import Split, check_settings, check_splits, choose_held_out, encode_splits
+from ftkit.tasks.encoding import (
+    Split,
+    check_settings,
+    check_splits,
+    choose_held_out,
+    encode_splits,
+    list_encoding_changes,
+)
 from ftkit.training.checks import check_training
 
 
@@ -30,6 +37,10 @@ class Ready:
     best_metric: tuple[str, bool]
     """The metric that chooses the best checkpoint, and whether greater is better."""
     base: Checkpoint
+    changes: Changes
+    """Every row that was dropped or changed on the way."""
+    num_read: Mapping[str, int]
+    """Rows read from each source, by the setting that names it."""
 
 
 def make_ready(recipe: Recipe) -> Ready:
@@ -42,7 +53,8 @@ def make_ready(recipe: Recipe) -> Ready:
     check_settings(recipe.task, task, recipe.data, recipe.training)
     check_training(recipe.training, recipe.evaluation)
     check_names(task, recipe.evaluation)
-    rows = load_splits(recipe.data, seed=recipe.training.seed)
+    prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS)
+    rows = prepared.splits
     for some in rows.values():
         check_columns(some, task.COLUMNS)
     task = suit_task(task, recipe.data, rows["train"])
@@ -53,4 +65,5 @@ def make_ready(recipe: Recipe) -> Ready:
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
     check_analysis(choose_held_out(splits), recipe.evaluation)
-    return Ready(task, splits, label_counts, metrics, best_metric, base)
+    changes = prepared.changes + list_encoding_changes(splits)
+    return Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared.num_read)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Rows, load_rows, load_splits
+from ftkit.data import Rows, prepare_held_out, prepare_rows
 from ftkit.errors import RecipeError, RunError
 from ftkit.evaluation.analysis import analyse, check_analysis
 from ftkit.evaluation.report import (
@@ -124,11 +124,12 @@ def read_subject(
 
 
 def load_held_out(recipe: Recipe, data: Any) -> tuple[str, Rows]:
-    """Load the rows to score on: the ones given, or the run's own held-out split."""
+    """Load the rows to score on, given or the run's own held-out ones, cleaned like those to train on."""
+    columns = get_task(recipe.task).COLUMNS
     if data is not None:
         name = str(data) if isinstance(data, (str, Path)) else "rows in memory"
-        return name, load_rows(data, columns=recipe.data.columns, split_name="test")
-    splits = load_splits(recipe.data, seed=recipe.training.seed)
+        return name, prepare_held_out(recipe.data, data, columns=columns)[0]
+    splits = prepare_rows(recipe.data, seed=recipe.training.seed, columns=columns).splits
     for split in HELD_OUT:
         if split in splits:
             return split, splits[split]

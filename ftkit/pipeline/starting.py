@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.checks import Check
+from ftkit.data import Changes
 from ftkit.errors import RecipeError
 from ftkit.models import (
     Checkpoint,
@@ -87,6 +88,7 @@ def write_start(
     recipe: Recipe,
     task: Task,
     splits: Mapping[str, Split],
+    changes: Changes,
     base: Checkpoint,
     checked: Check,
     *,
@@ -96,7 +98,7 @@ def write_start(
     from accelerate import PartialState
 
     if is_main_process():
-        write_info(folder, recipe, task, splits, base, checked, continued=continued)
+        write_info(folder, recipe, task, splits, changes, base, checked, continued=continued)
     PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
 
 
@@ -105,6 +107,7 @@ def write_info(
     recipe: Recipe,
     task: Task,
     splits: Mapping[str, Split],
+    changes: Changes,
     base: Checkpoint,
     checked: Check,
     *,
@@ -129,9 +132,4 @@ def write_info(
         },
     }
     start_run(folder, dump_recipe(recipe), info, continued=continued)
-    rejected = (
-        {"split": name, "source": split.rows.where(entry["row"]), **entry}
-        for name, split in splits.items()
-        for entry in split.prepared.rejected
-    )
-    write_json_lines(folder.data / "rejected.jsonl", rejected)
+    write_json_lines(folder.data / "rejected.jsonl", changes)

@@ -21,6 +21,7 @@ from ftkit.recipe.sections import (
     SplitSection,
     TrainingSection,
 )
+from ftkit.recipe.sections.cleaning import RULES
 
 SECTIONS: dict[str, type[Section]] = {
     "model": ModelSection,
@@ -56,6 +57,12 @@ def allows_null(field: FieldInfo) -> bool:
 
 def suggest_setting(path: KeyPath) -> str:
     """Say which setting may have been meant by a key that does not exist."""
+    if path[:2] == ("data", "clean"):
+        return f"{path[3]} takes {', '.join(RULES[str(path[3])].model_fields)}"
+    return _suggest_in_sections(path)
+
+
+def _suggest_in_sections(path: KeyPath) -> str:
     name = re.sub(r"[\s-]+", "_", str(path[-1]).strip()).lower()
     nested = ".".join(map(str, path[:-1]))
     group = nested if nested in SECTIONS else str(path[0]) if len(path) > 1 else ""

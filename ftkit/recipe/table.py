@@ -60,7 +60,7 @@ def _describe_type(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         words = "share (`10%`)" if "%" in schema["pattern"] else "dotted name"
     if schema["type"] == "array":
-        words = "list of text"
+        words = "list of rules" if "$ref" in schema["items"] else "list of text"
     return " ".join([words, *_describe_bounds(schema)])
 
 

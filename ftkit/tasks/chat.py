@@ -12,7 +12,13 @@ from ftkit.errors import ModelError
 from ftkit.tasks import next_token
 from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, place_tokens
 from ftkit.tasks.batching import in_batches
-from ftkit.tasks.conversations import Conversation, read_conversation, read_weight
+from ftkit.tasks.conversations import (
+    ANSWER_COLUMNS,
+    PROMPT_COLUMNS,
+    Conversation,
+    read_conversation,
+    read_weight,
+)
 from ftkit.tasks.next_token import (
     compute_loss,
     count_items,
@@ -46,8 +52,20 @@ SUMMARY = "learn an assistant's answers from conversations"
 COLUMNS = (
     Column("messages", "messages", required=False, meaning="the conversation: role and content of each turn"),
     Column("conversations", "list", required=False, meaning="instead of messages: ShareGPT's from and value"),
-    Column("prompt", "text", required=False, meaning="instead of messages: what the user says"),
-    Column("answer", "text", required=False, meaning="what the assistant answers to the prompt"),
+    Column(
+        "prompt",
+        "text",
+        required=False,
+        meaning="instead of messages: what the user says",
+        also=(*PROMPT_COLUMNS[1:], "input"),
+    ),
+    Column(
+        "answer",
+        "text",
+        required=False,
+        meaning="what the assistant answers to the prompt",
+        also=ANSWER_COLUMNS[1:],
+    ),
     Column("system", "text", required=False, meaning="the system's turn"),
     Column("history", "list", required=False, meaning="earlier pairs of prompt and answer"),
     Column("tools", "any", required=False, meaning="the functions that the assistant may call"),

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Prepared, RowProblem, Rows, check_columns, prepare_examples, raise_row_problems
+from ftkit.data import (
+    Changes,
+    Prepared,
+    RowProblem,
+    Rows,
+    Stage,
+    check_columns,
+    prepare_examples,
+    raise_row_problems,
+)
 from ftkit.errors import RecipeError
 from ftkit.models import fingerprint_tokenizer
 from ftkit.tasks.protocol import Encoding, Reject, Task
@@ -51,6 +59,11 @@ class Split:
     def examples(self) -> datasets.Dataset:
         """The encoded rows."""
         return self.prepared.examples
+
+
+def list_encoding_changes(splits: Mapping[str, Split]) -> Changes:
+    """List what encoding dropped or changed, in all splits."""
+    return Changes(tuple(Stage(name, split.rows, split.prepared.rejected) for name, split in splits.items()))
 
 
 def choose_held_out(splits: Mapping[str, Split]) -> Split | None:
@@ -249,7 +262,7 @@ def encode_rows(
             raise_row_problems(rows, problems)
 
     prepared = prepare_examples(make, key=key)
-    for rule, number in Counter(entry["rule"] for entry in prepared.rejected).items():
+    for rule, number in prepared.rejected.count_rules().items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
     return Split(split, rows, prepared, encoding)
 

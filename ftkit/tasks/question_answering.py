@@ -24,9 +24,21 @@ SUMMARY = "find the answer to a question in a text, or that there is none"
 COLUMNS = (
     Column("context", "text", required=True, meaning="the text that the answer is in"),
     Column("question", "text", required=True, meaning="what is asked"),
-    Column("answers", "any", required=False, meaning="right answers: text and answer_start, a list each"),
+    Column(
+        "answers",
+        "any",
+        required=False,
+        meaning="right answers: text and answer_start, a list each",
+        offsets_into="context",
+    ),
     Column("answer", "text", required=False, meaning="instead of answers: one answer, empty for none"),
-    Column("answer_start", "any", required=False, meaning="the answer's first character in the context"),
+    Column(
+        "answer_start",
+        "any",
+        required=False,
+        meaning="the answer's first character in the context",
+        offsets_into="context",
+    ),
 )
 READS = frozenset({"data.stride"})
 MODEL_CLASS = "AutoModelForQuestionAnswering"

@@ -34,7 +34,13 @@ COLUMNS = (
     Column("tokens", "list", required=False, meaning="the words"),
     Column("tags", "list", required=False, meaning="a tag for each word: BIO, BIOES or plain"),
     Column("text", "text", required=False, meaning="instead of tokens: a text"),
-    Column("entities", "list", required=False, meaning="its entities: start and end in characters, label"),
+    Column(
+        "entities",
+        "list",
+        required=False,
+        meaning="its entities: start and end in characters, label",
+        offsets_into="text",
+    ),
 )
 READS = frozenset({"data.label_names", "data.stride", "data.label_all_tokens"})
 MODEL_CLASS = "AutoModelForTokenClassification"

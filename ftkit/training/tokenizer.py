@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Column, check_columns, load_splits
+from ftkit.data import Column, check_columns, prepare_rows
+from ftkit.data.texts import find_text_columns, list_texts
 from ftkit.errors import RunError
 from ftkit.models.quiet import quiet_transformers
 from ftkit.models.tokenizer_training import Frame, learn_tokenizer
@@ -24,8 +25,6 @@ _FRAMES: dict[str, Frame] = {
     "AutoModelForCausalLM": "decoder",
     "AutoModelForSeq2SeqLM": "encoder-decoder",
 }
-_NOT_TEXT = frozenset({"tags", "entities", "role", "from", "id", "type"})
-"""Columns, and keys of messages, whose values are no text of the user's."""
 
 
 def train_tokenizer(
@@ -63,10 +62,10 @@ def train_tokenizer(
         raise RunError(f"{folder}: there is something already; name another folder for the tokenizer")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
     task = get_task(recipe.task)
-    rows = load_splits(recipe.data, seed=recipe.training.seed)["train"]
+    rows = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS).splits["train"]
     check_columns(rows, task.COLUMNS)
     tokenizer = learn_tokenizer(
-        list_texts(rows, task.COLUMNS),
+        iterate_texts(rows, task.COLUMNS),
         algorithm=algorithm,
         vocab_size=vocab_size,
         special_tokens=special_tokens,
@@ -83,22 +82,9 @@ def choose_frame(task: Task) -> Frame:
     return _FRAMES.get(task.MODEL_CLASS, "encoder")
 
 
-def list_texts(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> Iterator[str]:
+def iterate_texts(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> Iterator[str]:
     """Yield every text in the columns of a task, labels left out, also those in lists and messages."""
-    kinds = ("text", "messages", "list", "any")
-    names = [column.name for column in columns if column.kind in kinds and column.name not in _NOT_TEXT]
+    names = find_text_columns(columns)
     for row in rows:
         for name in names:
-            yield from _find_texts(row.get(name))
-
-
-def _find_texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key not in _NOT_TEXT:
-                yield from _find_texts(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _find_texts(inner)
+            yield from list_texts(row.get(name))

@@ -29,9 +29,11 @@ def test_examples_come_back_with_32_bit_token_ids(cache):
 
 
 def test_rejected_rows_come_back_with_rule_and_detail_also_from_the_cache(cache):
-    expected = [{"row": 3, "rule": "too_long:drop", "detail": "2,000 tokens 月"}]
-    assert prepare_examples(make_two, key={"a": 1}).rejected == expected
-    assert prepare_examples(fail_to_make, key={"a": 1}).rejected == expected
+    expected = [{"row": 3, "rule": "too_long:drop", "action": "dropped", "detail": "2,000 tokens 月"}]
+    assert list(prepare_examples(make_two, key={"a": 1}).rejected) == expected
+    found = prepare_examples(fail_to_make, key={"a": 1}).rejected
+    assert list(found) == expected
+    assert found.counts == {("too_long:drop", "dropped"): 1}
 
 
 def fail_to_make(reject):
@@ -62,9 +64,9 @@ def test_an_entry_holds_its_key_and_counts_to_explain_a_miss(cache):
     prepare_examples(make_two, key={"task": "chat", "max_tokens": 512})
     (about,) = cache.glob("prepared/*/entry/about.json")
     assert json.loads(about.read_text(encoding="utf-8")) == {
-        "key": {"format": 1, "task": "chat", "max_tokens": 512},
+        "key": {"format": 2, "task": "chat", "max_tokens": 512},
         "num_examples": 2,
-        "rejected": {"too_long:drop": 1},
+        "rejected": [["too_long:drop", "dropped", 1]],
     }
 
 

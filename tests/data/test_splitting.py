@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit.data import load_rows, load_splits, split_rows
+from ftkit.data import load_rows, prepare_rows, split_rows
 from ftkit.data.split_columns import hash_values
 from ftkit.data.splitting import make_split_numbers
 from ftkit.errors import DataError
@@ -165,8 +165,17 @@ def test_how_many_rows_are_split_off_is_said(caplog):
 
 def make_section(train, validation=None, test=None, columns=None, **split):
     return SimpleNamespace(
-        train=train, validation=validation, test=test, columns=columns or {}, split=SplitSection(**split)
+        train=train,
+        validation=validation,
+        test=test,
+        columns=columns or {},
+        split=SplitSection(**split),
+        clean=[],
     )
+
+
+def load_splits(section, *, seed):
+    return prepare_rows(section, seed=seed).splits
 
 
 def test_splits_are_what_the_recipe_names(write):

@@ -123,7 +123,7 @@ def test_every_setting_is_described_in_one_line():
 def test_every_example_of_the_schema_is_accepted():
     schema = make_json_schema()
     for section in schema["$defs"].values():
-        for key, each in section["properties"].items():
+        for key, each in section.get("properties", {}).items():
             validator = jsonschema.Draft202012Validator({**each, "$defs": schema["$defs"]})
             assert all(validator.is_valid(example) for example in each.get("examples", [])), key
 
@@ -131,7 +131,7 @@ def test_every_example_of_the_schema_is_accepted():
 def test_every_default_of_the_schema_is_accepted():
     definitions = make_json_schema()["$defs"]
     for section in definitions.values():
-        for key, each in section["properties"].items():
+        for key, each in section.get("properties", {}).items():
             if "default" in each:
                 whole = {**each, "$defs": definitions}
                 assert jsonschema.Draft202012Validator(whole).is_valid(each["default"]), key

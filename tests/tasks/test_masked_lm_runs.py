@@ -9,7 +9,7 @@ import transformers
 from tiny_models import make_wordpiece_tokenizer, save_tiny_model
 
 import ftkit
-from ftkit.data import load_splits
+from ftkit.data import prepare_rows
 from ftkit.errors import DataError, ModelError, RecipeError
 from ftkit.tasks import masked_lm
 from ftkit.tasks.protocol import Encoding
@@ -50,7 +50,7 @@ def score_plainly(run):
     """Mean loss of each record, from the saved folder in plain transformers with all logits."""
     model = transformers.AutoModelForMaskedLM.from_pretrained(run.folder.model).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(run.folder.model)
-    rows = enumerate(load_splits(run.recipe.data, seed=42)["test"])
+    rows = enumerate(prepare_rows(run.recipe.data, seed=42).splits["test"])
     encoding = Encoding(24, "split")
     losses = []
     for example in masked_lm.encode(rows, tokenizer, encoding, lambda *_: None):

@@ -9,7 +9,7 @@ from ftkit.cli import commands
 from ftkit.cli.app import app
 from ftkit.errors import RunError
 from ftkit.tasks import chat, get_task, masked_lm, text_classification, token_classification
-from ftkit.training.tokenizer import choose_frame, list_texts
+from ftkit.training.tokenizer import choose_frame, iterate_texts
 
 RECIPE = """
 task: {task}
@@ -58,11 +58,11 @@ def test_the_frame_follows_from_the_task():
 def test_texts_are_found_in_every_shape_of_row_and_labels_are_none():
     messages = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "hello"}]
     rows = [{"messages": messages}, {"prompt": "a", "answer": "b", "history": [["c", "d"]], "weight": 1}]
-    assert list(list_texts(rows, chat.COLUMNS)) == ["你好", "hello", "a", "b", "c", "d"]
+    assert list(iterate_texts(rows, chat.COLUMNS)) == ["你好", "hello", "a", "b", "c", "d"]
     mails = [{"text": "win", "label": "spam", "other": "x"}]
-    assert list(list_texts(mails, text_classification.COLUMNS)) == ["win"]
+    assert list(iterate_texts(mails, text_classification.COLUMNS)) == ["win"]
     words = [{"tokens": ["New", "York"], "tags": ["B", "I"]}]
-    assert list(list_texts(words, token_classification.COLUMNS)) == ["New", "York"]
+    assert list(iterate_texts(words, token_classification.COLUMNS)) == ["New", "York"]
 
 
 def test_an_encoder_from_scratch_learns_with_a_tokenizer_of_its_own_rows(recipe):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ftkit.recipe.names import TooLong
+from ftkit.recipe.sections.cleaning import CleaningRule
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
 from ftkit.recipe.values import Count, LabelNames, Number, Source, Split, Text
@@ -29,6 +30,10 @@ class DataSection(Section):
 
     columns: Annotated[dict[str, Text], Field(examples=[{"text": "body", "label": "kind"}])] = {}
     """Where the file names a column otherwise than the task: task's name to file's name."""
+
+    clean: Annotated[list[CleaningRule], Field(examples=[["white_space", {"min_characters": 20}]])] = []
+    """What is done to the rows before anything else, in this order: a list of rules, each a name, or a name
+    and its options. They are listed under [Cleaning](#cleaning)."""
 
     label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
     """Labels in their order, as a list, or a mapping from each label in the rows to its name;
