@@ -15,6 +15,7 @@ from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps
+from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
@@ -73,7 +74,7 @@ def train(
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
-        TrainingError: the loss is not finite.
+        TrainingError: loss or gradient are not finite; names the rows.
         DeviceMemoryError: a micro-batch did not fit.
     """
     from transformers import EarlyStoppingCallback, PrinterCallback
@@ -115,6 +116,7 @@ def train(
         limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
+        watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
     )
     trainer.remove_callback(PrinterCallback)

@@ -13,6 +13,7 @@ from transformers import Trainer
 from ftkit.tasks.padding import IGNORED
 from ftkit.training.memory import is_out_of_memory, make_memory_error
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
+from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
@@ -39,6 +40,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         loss_options: LossOptions,
         l1_penalty: float = 0.0,
         validate: Callable[[], dict[str, float]] | None = None,
+        watch: StepWatch | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -48,6 +50,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.encoding = encoding
         self.loss_options = loss_options
         self.validate = validate
+        self.watch = watch
+        self.step_in_hand: tuple[torch.Tensor, Sequence[MicroBatch]] | None = None
         self.l1_penalty = l1_penalty
         names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
         named = self.model.named_parameters()
@@ -83,7 +87,21 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             with nullcontext() if is_last else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
         self.num_tokens_seen += sum(int(batch["attention_mask"].sum()) for batch in micro_batches)
+        self.step_in_hand = (total, micro_batches)
         return total
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        """Stop before the optimiser takes a step whose loss or gradient is not finite."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if self.watch is None or self.step_in_hand is None:
+            return norm
+        (total, batches), scales = self.step_in_hand, self.accelerator.scaler is not None
+        loss, length = float(total), float(norm)
+        if not self.watch.admits(loss, length, scales=scales):
+            with self.compute_loss_context_manager():
+                on_device = [self._prepare_inputs(batch) for batch in batches]
+                self.watch.stop(self.state.global_step + 1, loss, length, self.task, model, on_device)
+        return norm
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
