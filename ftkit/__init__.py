@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import check, clean_data, evaluate, finetune
+    from ftkit.pipeline import check, clean_data, doctor, evaluate, finetune
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -31,6 +31,7 @@ __all__ = [
     "clean_data",
     "describe_metrics",
     "describe_tasks",
+    "doctor",
     "evaluate",
     "finetune",
     "load_recipe",
@@ -49,6 +50,7 @@ ROOMS = {
     "clean_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
+    "doctor": "ftkit.pipeline",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
     "load_recipe": "ftkit.recipe",

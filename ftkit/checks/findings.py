@@ -11,6 +11,7 @@ from ftkit.errors import CheckError
 Severity = Literal["note", "warning", "error"]
 
 SUBJECTS = (
+    *("libraries", "device", "cache", "hub", "index"),
     *("recipe", "source", "data", "labels", "model", "tokenizer", "template", "supervision"),
     *("adapter", "metric", "schedule", "precision", "memory", "time", "disk", "training"),
 )

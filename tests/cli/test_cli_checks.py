@@ -59,3 +59,11 @@ def test_a_run_that_would_be_useless_starts_only_with_force_and_its_report_says_
     for file in ("run.json", "evaluation/report.json"):
         checks = json.loads((here / "chat_run" / file).read_text())["checks"]
         assert (checks["verdict"], checks["forced"]) == ("will not do", True)
+
+
+def test_the_doctor_says_whether_this_machine_can_train(run, monkeypatch):
+    monkeypatch.setattr("ftkit.checks.machine.ask_index", lambda: None)
+    result = run("doctor")
+    assert result.out.startswith("this machine\n\nlibraries ")
+    assert "\ntraining     2 steps of a tiny model on " in result.out
+    assert result.code == (0 if result.out.endswith("verdict: ready\n") else 3)
