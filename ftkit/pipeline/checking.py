@@ -51,7 +51,7 @@ from ftkit.pipeline.readying import Ready, make_ready
 from ftkit.pipeline.starting import read_recipe
 from ftkit.recipe import Recipe, dump_recipe, load_recipe
 from ftkit.runs import RunFolder, check_writable, claim_run_folder
-from ftkit.tasks.encoding import choose_held_out
+from ftkit.tasks.encoding import RULES, choose_held_out
 from ftkit.training.arguments import count_total_steps
 from ftkit.training.loop import read_lengths
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
@@ -186,6 +186,9 @@ def _check_data(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         for name, split in ready.splits.items()
     )
     yield Finding("data", "note", "; ".join(sizes))
+    for counted in ready.changes.list_counts():
+        what = RULES.get(counted["rule"], f"{counted['action']} by {counted['rule']}")
+        yield Finding("data", "note", f"{counted['split']}: {counted['rows']:,} rows: {what}")
     if choose_held_out(ready.splits) is None:
         message = (
             "no rows are held out, so that nothing will say whether the tuning helped; set data.test or "

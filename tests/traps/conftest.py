@@ -73,6 +73,13 @@ def make_beginning_tokenizer():
     return tokenizer
 
 
+def make_padless():
+    """A tokenizer without a padding token, so that its end token pads."""
+    tokenizer = make_byte_level_tokenizer(["<|im_start|>", "<|im_end|>"], eos_token="<|im_end|>")
+    tokenizer.chat_template = CHATML
+    return tokenizer
+
+
 def save_mixed_lfm2(folder):
     """A model in which one block of two has attention, and the other a convolution."""
     from transformers import Lfm2Config
@@ -108,6 +115,9 @@ def models(tmp_path_factory, tiny_bert, tiny_gpt2, tiny_t5, tiny_llama):
         "damaged_bert": save_damaged_bert(folder / "damaged-bert"),
         "beginning_llama": save_tiny_model(
             "LlamaForCausalLM", llama_config(len(begins)), begins, folder / "begins"
+        ),
+        "padless_llama": save_tiny_model(
+            "LlamaForCausalLM", llama_config(300), make_padless(), folder / "padless"
         ),
         "small_llama": save_tiny_model("LlamaForCausalLM", llama_config(64), chat, folder / "small"),
         "large_llama": save_tiny_model("LlamaForCausalLM", llama_config(4000), chat, folder / "large"),

@@ -452,6 +452,27 @@ TRAPS = [
         {"model.base": "{beginning_llama}", "data.documents": "whole"},
         rows={"train": [{"text": f"<s>{say(index)}"} for index in range(24)]},
     ),
+    Trap(
+        "answers that a task of one's own cuts off",
+        "chat",
+        "supervision",
+        r"(8 of 24 train|2 of 6 test) examples have nothing that carries loss \(33\.3 %\), and checks\.rows_without_loss",
+        {"task": "trap_lab.truncating"},
+    ),
+    Trap(
+        "prompts that a task of one's own learns",
+        "chat",
+        "supervision",
+        r"(24 of 24 train|6 of 6 test) examples carry loss on every token, the prompt too",
+        {"task": "trap_lab.unmasked"},
+    ),
+    Trap(
+        "an end that is hidden with the padding",
+        "chat",
+        "supervision",
+        r"answers do not end with a special token that carries loss",
+        {"task": "trap_lab.pad_masking", "model.base": "{padless_llama}"},
+    ),
     # Tokenizer and template.
     Trap(
         "a base without a chat template",
