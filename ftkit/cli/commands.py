@@ -118,7 +118,8 @@ def predict(
         typer.Option(metavar="SOURCE", help="The rows: a file or other source.", show_default=False),
     ],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .jsonl file, instead of standard output.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A .jsonl, .csv or .parquet file, instead of standard output."),
     ] = None,
     max_new_tokens: Length = 256,
     num_beams: Annotated[
@@ -127,14 +128,10 @@ def predict(
 ) -> None:
     """Predict for new rows: one JSON line each, in their order."""
     from ftkit.inference import GenerationOptions, open_run
-    from ftkit.runs import check_writable, write_json_lines
 
-    if output is not None:
-        check_writable(output.parent)
     options = GenerationOptions(max_new_tokens=max_new_tokens, num_beams=num_beams)
-    predictions = open_run(run).predict(data, options=options)
+    predictions = open_run(run).predict(data, options=options, output=output)
     if output is not None:
-        write_json_lines(output, predictions)
         typer.echo(f"{len(predictions)} predictions in {output}", err=True)
         return
     for prediction in predictions:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DeviceMemoryError
+from ftkit.models.padding_free import can_do_without_padding, without_padding
 from ftkit.training.loop import read_lengths, read_processes
 from ftkit.training.memory import is_out_of_memory
 from ftkit.training.steps import MicroBatchLimit, split_step
@@ -31,6 +32,7 @@ def predict_split(
     split: Split,
     *,
     compute_dtype: str | None = None,
+    advance: Callable[[int], Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Run a model over a split.
 
@@ -42,6 +44,7 @@ def predict_split(
         task: how a batch is made and read.
         split: encoded rows.
         compute_dtype: dtype of autocast, as in training; None for the dtype of the weights.
+        advance: is told after each batch how many examples were predicted.
 
     Returns:
         The task's merged records, from one record per example, in their order, each exactly once.
@@ -50,10 +53,15 @@ def predict_split(
     places = range(rank, len(split.examples), world_size)
     lengths = read_lengths(split.examples)
     records: list[tuple[int, dict[str, Any]]] = []
-    with evaluating(model), autocast(model.device, compute_dtype):
-        for positions in make_batches([lengths[place] for place in places], _budget(model.device)):
+    packs = can_do_without_padding(model, max(lengths))
+    limit = MicroBatchLimit(num_tokens=_budget(model.device), counts_padding=not packs)
+    layout = without_padding(model) if packs else nullcontext()
+    with evaluating(model), autocast(model.device, compute_dtype), layout:
+        for positions in split_step([lengths[place] for place in places], limit):
             chosen = [places[position] for position in positions]
             records += zip(chosen, _predict_places(model, tokenizer, task, split, chosen), strict=True)
+            if advance is not None:
+                advance(len(chosen))
     ordered = sorted(gather_records(records, world_size), key=lambda pair: pair[0])
     return task.merge([record for _, record in ordered], split.rows)
 
@@ -81,11 +89,6 @@ def _predict_places(
         for part in (places[:half], places[half:])
         for record in _predict_places(model, tokenizer, task, split, part)
     ]
-
-
-def make_batches(lengths: list[int], num_tokens: int) -> Iterator[list[int]]:
-    """Group positions by length, the longest first, up to a number of tokens with padding."""
-    yield from split_step(lengths, MicroBatchLimit(num_tokens=num_tokens))
 
 
 def _budget(device: torch.device) -> int:

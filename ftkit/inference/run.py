@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Rows, load_rows
 from ftkit.errors import RunError
+from ftkit.inference.prediction_files import check_output, write_predictions
 from ftkit.models import load_saved, move_to_device, read_device
 from ftkit.models.generation import GenerationOptions, generate_many, stream_text
 from ftkit.recipe import Recipe, load_recipe
@@ -21,6 +23,15 @@ from ftkit.tasks.encoding import check_rows, encode_rows, make_encoding, read_li
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@contextmanager
+def show_progress(total: int) -> Iterator[Callable[[int], Any]]:
+    """Show a bar on a terminal, and nothing elsewhere; yields what moves it on."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc="predicting", unit="row", dynamic_ncols=True, disable=None) as bar:
+        yield bar.update
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -86,31 +97,45 @@ class Run:
         return make_encoding(self.task, self.recipe.data, self.tokenizer, self.model.config, self.labels)
 
     def predict(
-        self, data: str | Sequence[Any], *, options: GenerationOptions | None = None
+        self,
+        data: str | os.PathLike[str] | Sequence[Any],
+        *,
+        options: GenerationOptions | None = None,
+        output: str | os.PathLike[str] | None = None,
     ) -> list[dict[str, Any]]:
-        """Predict for new rows, in their order.
+        """Predict for new rows, in their order; a terminal shows a bar.
 
         Args:
             data: a file or another source as in a recipe, or rows: dicts under the task's column
                 names, or bare texts for a task that reads one.
             options: for generative tasks, how text is generated.
+            output: a `.jsonl`, `.csv` or `.parquet` file to write the predictions to as well.
 
         Returns:
             One dict per row. Classification: `prediction` and `probabilities`; generative tasks: `text`.
         """
-        if isinstance(data, str):
-            rows = load_rows(data, columns=self.recipe.data.columns, split_name="test")
+        path = None if output is None else check_output(output)
+        if isinstance(data, (str, os.PathLike)):
+            rows = load_rows(os.fspath(data), columns=self.recipe.data.columns, split_name="test")
         else:
             rows = load_rows([self._as_row(item) for item in data], split_name="test")
         if self.task.GENERATES:
-            return self._generate_rows(rows, options or GenerationOptions())
+            found = self._generate_rows(rows, options or GenerationOptions())
+        else:
+            found = self._predict_rows(rows)
+        if path is not None:
+            write_predictions(path, found)
+        return found
+
+    def _predict_rows(self, rows: Rows) -> list[dict[str, Any]]:
         from ftkit.evaluation.predictions import predict_split
 
         encoding = replace(self.encoding, labelled=False)
         split = encode_rows(self.recipe.task, self.task, rows, self.tokenizer, encoding, split="rows")
         threshold = self.info.get("thresholds", {}).get("tuned")
         decided = {} if threshold is None else {"threshold": threshold}
-        records = predict_split(self.model, self.tokenizer, self.task, split)
+        with show_progress(len(split.examples)) as advance:
+            records = predict_split(self.model, self.tokenizer, self.task, split, advance=advance)
         records = [{**record, **decided} for record in records]
         shown = [self.task.present(record, self.labels) for record in records]
         if not hasattr(self.task, "decode"):
@@ -159,7 +184,8 @@ class Run:
     def _generate_rows(self, rows: Rows, options: GenerationOptions) -> list[dict[str, Any]]:
         check_rows(rows, self.task, self.encoding)
         prompts = [self.task.make_prompt(row, self.tokenizer, self.encoding) for row in rows]
-        written = generate_many(self.model, self.tokenizer, prompts, options)
+        with show_progress(len(prompts)) as advance:
+            written = generate_many(self.model, self.tokenizer, prompts, options, advance=advance)
         return [{"row": index, "text": one.text} for index, one in enumerate(written)]
 
     def _as_row(self, item: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Scores of labels and of sets of labels, by scikit-learn."""
+"""Scores of labels and of sets of labels, nearly all by scikit-learn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,16 +125,29 @@ def score_average_precision(predictions: Any, references: Any) -> float:
     Raises:
         MetricError: no label occurs in the references.
     """
-    from sklearn.metrics import average_precision_score
-
     probabilities, true = read_label_probabilities("average_precision", predictions, references)
     present = np.flatnonzero(true.any(axis=0))
     if not present.size:
         raise MetricError(
             "average_precision: no label occurs in the references; found zeros only; give other rows"
         )
-    scores = [average_precision_score(true[:, label], probabilities[:, label]) for label in present]
-    return float(np.mean(scores))
+    return float(np.mean([_average_precisions(probabilities[:, label], true[:, label]) for label in present]))
+
+
+def _average_precisions(probabilities: Floats, true: Integers) -> float:
+    """Compute what scikit-learn's `average_precision_score` does, a hundred times as fast.
+
+    Resampling scores thousands of times, and the checks there take nearly all of the time.
+
+    Args:
+        probabilities: of one label, shape (rows,).
+        true: zeros and ones, shape (rows,); one at least is 1.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    ranked, hits = probabilities[order], np.cumsum(true[order])
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # rows of one probability go together
+    found = np.diff(hits[last], prepend=0)
+    return float((found * (hits[last] / (last + 1))).sum() / hits[-1])
 
 
 def score_per_class(

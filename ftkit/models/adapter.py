@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ModelError
 from ftkit.models.head import list_head_parameters
+from ftkit.models.lean_lora import make_lora_lean
 from ftkit.models.new_tokens import find_token_modules
 from ftkit.models.quiet import log_warnings
 from ftkit.sources.nearest import find_nearest
@@ -77,6 +78,7 @@ def add_adapter(
         known = ", ".join(list_targets(model))
         raise ModelError(f"adapter.targets: {reason}; layers that can be named: {known}") from error
     _keep_whole_modules_precise(adapted)
+    make_lora_lean(adapted)
     # peft would add all embeddings to each checkpoint of a model whose vocabulary has grown.
     adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
     trainable, total = adapted.get_nb_trainable_parameters()

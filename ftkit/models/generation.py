@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,8 @@ def generate_many(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
     options: GenerationOptions,
+    *,
+    advance: Callable[[int], Any] | None = None,
 ) -> list[Written]:
     """Answer any number of prompts, in batches of similar length.
 
@@ -108,6 +110,7 @@ def generate_many(
         tokenizer: its tokenizer.
         prompts: token ids of each, shape (tokens,).
         options: how.
+        advance: is told after each batch how many prompts were answered.
 
     Returns:
         One text per prompt, in their order.
@@ -123,6 +126,8 @@ def generate_many(
         chosen, order = order[: max(1, budget // tokens)], order[max(1, budget // tokens) :]
         found = generate_batch(model, tokenizer, [prompts[index] for index in chosen], options)
         written |= zip(chosen, found, strict=True)
+        if advance is not None:
+            advance(len(chosen))
     return [written[index] for index in range(len(prompts))]
 
 

@@ -56,6 +56,35 @@ def has_head(config: PreTrainedConfig, auto_class: str) -> bool:
     return any(found.__name__ in (config.architectures or ()) for found in classes)
 
 
+def map_body(config: PreTrainedConfig, auto_class: str) -> dict[str, str] | None:
+    """Find how the body's parameters are renamed where a class for question answering calls it otherwise.
+
+    Llama, Qwen and their like have their body under `model`, but under `transformer` there; transformers
+    itself would leave all of it random. No other head of these architectures does that.
+
+    Args:
+        config: the checkpoint's.
+        auto_class: the Auto class that the task needs.
+
+    Returns:
+        Pattern of the checkpoint's name -> name in the class; None where both are the same, or where the
+        checkpoint was saved from that very class.
+    """
+    import transformers
+
+    bodies, classes = transformers.AutoModel._model_mapping, getattr(transformers, auto_class)._model_mapping
+    if auto_class != "AutoModelForQuestionAnswering" or has_head(config, auto_class):
+        return None
+    if type(config) not in bodies or type(config) not in classes:
+        return None
+    old, new = (_get_prefix(mapping[type(config)]) for mapping in (bodies, classes))
+    return {rf"^{old}\.": f"{new}."} if old and new and old != new else None
+
+
+def _get_prefix(found: Any) -> str:
+    return str(getattr(found, "base_model_prefix", ""))
+
+
 def set_labels(config: PreTrainedConfig, names: Sequence[str]) -> None:
     """Write label names into a configuration, which also fixes the size of the head."""
     if names:

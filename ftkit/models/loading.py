@@ -17,6 +17,7 @@ from ftkit.models.head import (
     Labels,
     list_head_parameters,
     list_label_parameters,
+    map_body,
     match_labels,
     reinitialise,
     set_labels,
@@ -164,6 +165,7 @@ def _load_pretrained(
     """Load the weights; a head of another size is left random, which the returned info tells."""
     import transformers
 
+    renamed = map_body(config, auto_class)
     try:
         with quiet_transformers():
             model, info = getattr(transformers, auto_class).from_pretrained(
@@ -175,11 +177,19 @@ def _load_pretrained(
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
                 local_files_only=True,
+                key_mapping=renamed,
                 **_choose_attention(section),
             )
     except Exception as error:
         _find_broken_file(where, folder, error)
         raise translate_error(error, where, section.attn_implementation) from error
+    if renamed:
+        # What was renamed on the way in would be renamed back when the model is saved, and plain
+        # transformers would find no body in it.
+        conversions = getattr(model, "_weight_conversions", None) or []
+        model._weight_conversions = [
+            each for each in conversions if not set(each.source_patterns) & set(renamed)
+        ]
     return model, info
 
 

@@ -34,6 +34,7 @@ from ftkit.runs import (
 )
 from ftkit.tasks import Task
 from ftkit.tasks.encoding import Split
+from ftkit.training.machine import set_up_machine
 
 if TYPE_CHECKING:
     pass
@@ -63,6 +64,7 @@ def load_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...]) -> Checkpo
     """Load the model that the recipe starts from, on the device where it will train."""
     import transformers
 
+    set_up_machine()
     device = read_device("cpu" if recipe.training.arguments.get("use_cpu") else None)
     precision = choose_precision(
         device,

@@ -1,6 +1,14 @@
 """The run folder: what lies where, written atomically, read back whole."""
 
-from ftkit.runs.files import append_json_line, read_json, write_json, write_json_lines, write_text
+from ftkit.runs.files import (
+    append_json_line,
+    open_binary_to_replace,
+    open_to_replace,
+    read_json,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 from ftkit.runs.folder import (
     RunFolder,
     check_writable,
@@ -18,7 +26,9 @@ __all__ = [
     "claim_run_folder",
     "discard_unstarted",
     "is_main_process",
+    "open_binary_to_replace",
     "open_run_folder",
+    "open_to_replace",
     "read_json",
     "start_run",
     "write_json",

@@ -21,8 +21,21 @@ def open_to_replace(path: Path) -> Iterator[IO[str]]:
     Raises:
         RunError: it cannot be written.
     """
+    with _replacing(path, "w", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
+@contextmanager
+def open_binary_to_replace(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of bytes as `open_to_replace` opens one of text."""
+    with _replacing(path, "wb") as file:
+        yield file
+
+
+@contextmanager
+def _replacing(path: Path, mode: str, **text: Any) -> Iterator[IO[Any]]:
     try:
-        with _open_aside(path) as file:
+        with _open_aside(path, mode, **text) as file:
             yield file
     except OSError as error:
         if error.errno is None:  # not from the system: an error of ftkit's own that is an OSError too
@@ -31,11 +44,11 @@ def open_to_replace(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _open_aside(path: Path) -> Iterator[IO[str]]:
+def _open_aside(path: Path, mode: str, **text: Any) -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(handle, mode, **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -33,7 +33,7 @@ REQUIRED = (
 
 OPTIONAL = {
     *("prepare_model", "suit_metrics", "choose_form", "get_form", "find_threshold", "decode"),
-    "list_probabilities",
+    *("read_labels", "list_probabilities"),
 }
 """What a module may do without."""
 
@@ -68,7 +68,9 @@ def suit_task(task: Task, data: DataSection, rows: Iterable[Row]) -> Task:
 
 
 def read_labels(task: Task, data: DataSection, rows: Iterable[Row]) -> dict[str, int]:
-    """Read the labels of rows in the way that the recipe says; see `Task.read_labels`."""
+    """Read the labels of rows in the way that the recipe says; none where the task has none."""
+    if not hasattr(task, "read_labels"):
+        return {}
     separated = {"separator": data.label_separator} if data.label_separator else {}
     return task.read_labels(rows, data.label_names, **separated)
 

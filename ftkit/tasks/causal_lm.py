@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
@@ -51,11 +51,6 @@ GENERATES = True
 def check_row(row: Row, encoding: Encoding) -> str | None:
     """Every text is good; that it is one, and not empty, is checked by its column."""
     return None
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
 
 
 def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[int]:

@@ -24,8 +24,8 @@ from ftkit.tasks.next_token import (
     count_items,
     explain,
     make_records,
+    measure_supervised,
     merge,
-    predict_supervised,
     predict_trivially,
     present,
 )
@@ -100,11 +100,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
 
 
 def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -228,12 +223,12 @@ def predict(
 
     `turns` has the same of each answer in turn; the tokens of an answer stand together, apart from others.
     """
-    logits, targets, owners = predict_supervised(model, batch)
+    losses, owners = measure_supervised(model, batch)
     supervised = (batch["labels"][:, 1:] != IGNORED).int()
     begins = supervised.clone()
     begins[:, 1:] *= 1 - supervised[:, :-1]
     turns = (begins.cumsum(1) - 1)[supervised.bool()]
-    return make_records(batch, logits, targets, owners, turns)
+    return make_records(batch, losses, owners, turns)
 
 
 def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:

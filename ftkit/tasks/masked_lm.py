@@ -15,11 +15,12 @@ from ftkit.errors import ModelError, RecipeError
 from ftkit.metrics.scripts import is_unspaced
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.blocks import cut_documents, find_end_token
+from ftkit.tasks.head_loss import list_losses, sum_losses
 from ftkit.tasks.masking import Vocabulary, choose_hidden, read_vocabulary, replace_hidden
 from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_inputs
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
 from ftkit.tasks.segmenter import load_segmenter
-from ftkit.tasks.supervised_positions import head_at
+from ftkit.tasks.supervised_positions import compute_logits
 from ftkit.tasks.whole_words import find_words, mark_word_starts
 
 if TYPE_CHECKING:
@@ -48,11 +49,6 @@ BEGINS, GOES_ON, NEVER_HIDDEN = 1, 0, -1
 def check_row(row: Row, encoding: Encoding) -> str | None:
     """Every text is good; that it is one, and not empty, is checked by its column."""
     return None
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
 
 
 def encode(
@@ -148,11 +144,13 @@ def compute_loss(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
     """Return the cross-entropy summed over the hidden tokens, in nats, a scalar."""
-    import torch
-
-    logits, targets, _ = _predict_hidden(model, batch)
-    return torch.nn.functional.cross_entropy(
-        logits.float(), targets, reduction="sum", label_smoothing=options.label_smoothing
+    hidden = batch["labels"] != IGNORED
+    return sum_losses(
+        model,
+        select_inputs(batch),
+        hidden,
+        batch["labels"][hidden],
+        label_smoothing=options.label_smoothing,
     )
 
 
@@ -165,11 +163,12 @@ def predict(
     """
     import torch
 
-    logits, targets, owners = _predict_hidden(model, batch)
+    hidden = batch["labels"] != IGNORED
+    inputs, targets, owners = select_inputs(batch), batch["labels"][hidden], hidden.nonzero()[:, 0]
     if "labels" not in examples[0]:
-        return _list_fills(logits, owners, batch["row"].tolist())
-    losses = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
-    rights = (logits.argmax(-1) == targets).double()
+        return _list_fills(compute_logits(model, inputs, hidden), owners, batch["row"].tolist())
+    losses, best = list_losses(model, inputs, hidden, targets)
+    losses, rights = losses.double(), (best == targets).double()
     size = len(batch["row"])
     sums = torch.zeros(size, 2, dtype=torch.double, device=losses.device)
     sums.index_add_(0, owners, torch.stack([losses, rights], dim=1))
@@ -312,15 +311,3 @@ def _read_vocabulary_once(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
         vocabulary = read_vocabulary(tokenizer)
         _VOCABULARIES[tokenizer] = (len(tokenizer), vocabulary)
     return vocabulary
-
-
-def _predict_hidden(
-    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return logits (items, vocabulary), targets (items,) and each item's example (items,)."""
-    hidden = batch["labels"] != IGNORED
-    with head_at(model, hidden):
-        logits = model(**select_inputs(batch)).logits
-    if logits.dim() == 3:  # a head that multiplies with the embeddings and calls no layer
-        logits = logits[hidden]
-    return logits, batch["labels"][hidden], hidden.nonzero()[:, 0]

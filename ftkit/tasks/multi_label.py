@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log1p
 from typing import TYPE_CHECKING, Any
 
 from ftkit.tasks import text_classification
 from ftkit.tasks.label_names import find_unknown, order_labels, read_label_set
-from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
+from ftkit.tasks.protocol import Encoding, LossOptions, Row
 from ftkit.tasks.text_encoding import (
     SHORTENINGS,
-    collate_texts,
     compute_logits,
     count_weights,
-    encode_texts,
+    make_collate,
+    make_encode,
     pool_windows,
 )
 
@@ -70,32 +70,15 @@ def read_labels(
     return order_labels(found, label_names)
 
 
-def encode(
-    rows: Iterable[tuple[int, Row]],
-    tokenizer: PreTrainedTokenizerBase,
-    encoding: Encoding,
-    reject: Reject,
-) -> Iterator[dict[str, Any]]:
-    """Turn texts into token ids with 0 or 1 for each label."""
-
-    def read_target(row: Row) -> list[int]:
-        found = read_label_set(row["label"], encoding.label_separator) or []
-        names = {(encoding.label_names or {}).get(name, name) for name in found}
-        return [int(label in names) for label in encoding.labels]
-
-    return encode_texts(rows, tokenizer, encoding, reject, read_target)
+def _read_target(row: Row, encoding: Encoding) -> list[int]:
+    """Return 0 or 1 for each label."""
+    found = read_label_set(row["label"], encoding.label_separator) or []
+    names = {(encoding.label_names or {}).get(name, name) for name in found}
+    return [int(label in names) for label in encoding.labels]
 
 
-def collate(
-    examples: Sequence[Mapping[str, Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    encoding: Encoding,
-    seed: tuple[int, ...],
-) -> dict[str, torch.Tensor]:
-    """Pad texts into one batch: inputs of shape (texts, tokens), labels of shape (texts, labels)."""
-    return collate_texts(examples, tokenizer, "float32")
-
-
+encode = make_encode(_read_target)
+collate = make_collate("float32")
 count_items = count_weights
 
 

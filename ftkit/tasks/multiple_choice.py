@@ -88,11 +88,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     )
 
 
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the choices of each row are its own."""
-    return {}
-
-
 def encode(
     rows: Iterable[tuple[int, Row]],
     tokenizer: PreTrainedTokenizerBase,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftkit.tasks.head_loss import list_losses, sum_losses
 from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_inputs
 from ftkit.tasks.protocol import Encoding, LossOptions, Row
-from ftkit.tasks.supervised_positions import head_at
 
 if TYPE_CHECKING:
     import torch
@@ -44,24 +44,37 @@ def compute_loss(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
     """Return the cross-entropy summed over the supervised tokens, each times its weight, in nats."""
-    logits, targets, _ = predict_supervised(model, batch)
-    if "weights" not in batch:
-        return measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="sum")
-    losses = measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="none")
-    return (losses * batch["weights"][:, 1:][batch["labels"][:, 1:] != IGNORED]).sum()
+    positions, targets = find_supervised(batch)
+    weights = batch["weights"].roll(-1, dims=1)[positions] if "weights" in batch else None
+    return sum_losses(
+        model,
+        {**select_inputs(batch), "use_cache": False},
+        positions,
+        targets,
+        weights=weights,
+        label_smoothing=options.label_smoothing,
+    )
 
 
 def predict(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return each example's loss, summed over its supervised tokens, and their number."""
-    return make_records(batch, *predict_supervised(model, batch))
+    return make_records(batch, *measure_supervised(model, batch))
+
+
+def measure_supervised(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of each supervised token, in nats, and the example that it is of, both (items,)."""
+    positions, targets = find_supervised(batch)
+    losses, _ = list_losses(model, {**select_inputs(batch), "use_cache": False}, positions, targets)
+    return losses, positions.nonzero()[:, 0]
 
 
 def make_records(
     batch: Mapping[str, torch.Tensor],
-    logits: torch.Tensor,
-    targets: torch.Tensor,
+    losses: torch.Tensor,
     owners: torch.Tensor,
     turns: torch.Tensor | None = None,
 ) -> list[dict[str, Any]]:
@@ -69,15 +82,14 @@ def make_records(
 
     Args:
         batch: has the rows.
-        logits: of the supervised tokens, shape (items, vocabulary).
-        targets: what stands there, shape (items,).
+        losses: of the supervised tokens, shape (items,).
         owners: the example of each, shape (items,).
         turns: which answer of its example each belongs to, from 0, shape (items,); the records have the
             sums of each answer, too.
     """
     import torch
 
-    losses = measure_loss(logits, targets, reduction="none").double()
+    losses = losses.double()
     size = len(batch["row"])
     sums = torch.zeros(size, dtype=torch.double, device=losses.device).index_add_(0, owners, losses)
     counts = torch.bincount(owners, minlength=size)
@@ -131,22 +143,10 @@ def explain(predictions: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> 
     return {"num_supervised_tokens": sum(record["num_tokens"] for record in predictions)}
 
 
-def predict_supervised(
-    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return logits (items, vocabulary), targets (items,) and each item's example (items,)."""
+def find_supervised(batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the positions that predict, of shape (examples, tokens), and what they should, (items,)."""
     import torch
 
-    supervised = torch.zeros_like(batch["labels"], dtype=torch.bool)
-    supervised[:, :-1] = batch["labels"][:, 1:] != IGNORED  # a position predicts its neighbour
-    with head_at(model, supervised):
-        logits = model(**select_inputs(batch), use_cache=False).logits
-    targets = batch["labels"].roll(-1, dims=1)[supervised]
-    return logits, targets, supervised.nonzero()[:, 0]
-
-
-def measure_loss(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:
-    """Compute in float32 whatever the model's precision."""
-    import torch
-
-    return torch.nn.functional.cross_entropy(logits.float(), targets, **options)
+    positions = torch.zeros_like(batch["labels"], dtype=torch.bool)
+    positions[:, :-1] = batch["labels"][:, 1:] != IGNORED  # a position predicts its neighbour
+    return positions, batch["labels"].roll(-1, dims=1)[positions]

@@ -105,9 +105,10 @@ class Task(Protocol):
     def read_labels(
         self, rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None, **options: Any
     ) -> dict[str, int]:
-        """Return label names in the order of their ids, each with its number of rows; empty if none.
+        """Return label names in the order of their ids, each with its number of rows.
 
-        Only a task that reads `data.label_separator` gets it, as `separator`.
+        Only a task that reads `data.label_separator` gets it, as `separator`. A module without labels
+        may do without.
         """
 
     def choose_form(self, data: DataSection, rows: Iterable[Row]) -> Task | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, log
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
 
 
 def collate(

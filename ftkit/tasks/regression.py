@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError
 from ftkit.tasks import text_classification
 from ftkit.tasks.label_names import read_number
-from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
+from ftkit.tasks.protocol import Encoding, LossOptions, Row
 from ftkit.tasks.text_encoding import (
     SHORTENINGS,
-    collate_texts,
     compute_logits,
     count_weights,
-    encode_texts,
+    make_collate,
+    make_encode,
     pool_windows,
 )
 
@@ -61,26 +61,13 @@ def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, s
     return {OUTPUT: number}
 
 
-def encode(
-    rows: Iterable[tuple[int, Row]],
-    tokenizer: PreTrainedTokenizerBase,
-    encoding: Encoding,
-    reject: Reject,
-) -> Iterator[dict[str, Any]]:
-    """Turn texts into token ids with the number."""
-    return encode_texts(rows, tokenizer, encoding, reject, lambda row: read_number(row["label"]))
+def _read_target(row: Row, encoding: Encoding) -> float | None:
+    """Return the row's number."""
+    return read_number(row["label"])
 
 
-def collate(
-    examples: Sequence[Mapping[str, Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    encoding: Encoding,
-    seed: tuple[int, ...],
-) -> dict[str, torch.Tensor]:
-    """Pad texts into one batch: inputs of shape (texts, tokens), labels (texts,) where there are any."""
-    return collate_texts(examples, tokenizer, "float64")
-
-
+encode = make_encode(_read_target)
+collate = make_collate("float64")
 count_items = count_weights
 
 

@@ -11,11 +11,11 @@ from ftkit.data import Column
 from ftkit.errors import MetricError
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.blocks import cut_documents, find_end_token
+from ftkit.tasks.head_loss import list_losses, sum_losses
 from ftkit.tasks.next_token import (
     explain,
     list_scored,
     make_records,
-    measure_loss,
     merge,
     predict_trivially,
     present,
@@ -23,7 +23,7 @@ from ftkit.tasks.next_token import (
 from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_inputs
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
 from ftkit.tasks.span_corruption import choose_length, corrupt, count_noise, find_sentinels
-from ftkit.tasks.supervised_positions import compute_logits, find_model
+from ftkit.tasks.supervised_positions import find_model
 
 if TYPE_CHECKING:
     import torch
@@ -58,11 +58,6 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     if target is None or not str(target).strip():
         return "column 'target' is missing or empty, so there is nothing to learn"
     return None
-
-
-def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, str] | None) -> dict[str, int]:
-    """Return nothing: the task has no labels."""
-    return {}
 
 
 def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -155,15 +150,23 @@ def compute_loss(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], options: LossOptions
 ) -> torch.Tensor:
     """Return the cross-entropy summed over the tokens of the targets, in nats, a scalar."""
-    logits, targets, _ = _predict_targets(model, batch)
-    return measure_loss(logits, targets, label_smoothing=options.label_smoothing, reduction="sum")
+    inputs, supervised = _make_inputs(model, batch)
+    return sum_losses(
+        model,
+        inputs,
+        supervised,
+        batch["labels"][supervised],
+        label_smoothing=options.label_smoothing,
+    )
 
 
 def predict(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor], examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return each example's loss, summed over the tokens of its target, and their number."""
-    return make_records(batch, *_predict_targets(model, batch))
+    inputs, supervised = _make_inputs(model, batch)
+    losses, _ = list_losses(model, inputs, supervised, batch["labels"][supervised])
+    return make_records(batch, losses, supervised.nonzero()[:, 0])
 
 
 def make_decoder_inputs(model: Any, labels: torch.Tensor) -> torch.Tensor:
@@ -182,15 +185,13 @@ def make_decoder_inputs(model: Any, labels: torch.Tensor) -> torch.Tensor:
     return moved.masked_fill(moved == IGNORED, model.config.pad_token_id)
 
 
-def _predict_targets(
+def _make_inputs(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return logits (items, vocabulary), targets (items,) and each item's example (items,)."""
-    supervised = batch["labels"] != IGNORED
-    inputs = select_inputs(batch)
+) -> tuple[dict[str, Any], torch.Tensor]:
+    """Return what the model reads, and which places of the targets carry loss, (examples, tokens)."""
+    inputs: dict[str, Any] = select_inputs(batch)
     inputs["decoder_input_ids"] = make_decoder_inputs(find_model(model), batch["labels"])
-    logits = compute_logits(model, inputs, supervised)
-    return logits, batch["labels"][supervised], supervised.nonzero()[:, 0]
+    return {**inputs, "use_cache": False}, batch["labels"] != IGNORED
 
 
 def _encode_targets(

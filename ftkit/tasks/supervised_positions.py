@@ -54,7 +54,7 @@ def compute_logits(
         positions: booleans of shape (examples, tokens).
     """
     with head_at(model, positions) if find_head(model) is not None else nullcontext():
-        logits: torch.Tensor = model(**inputs, use_cache=False).logits
+        logits: torch.Tensor = model(**inputs).logits
     return logits if logits.dim() == 2 else logits[positions]
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import importlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.data import Column
 from ftkit.errors import RecipeError
 from ftkit.tasks.label_names import choose_problem_type, find_unknown, order_labels, read_label
-from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row, Task
+from ftkit.tasks.protocol import Encoding, LossOptions, Row, Task
 from ftkit.tasks.text_encoding import (
     SHORTENINGS,
     TEXT_COLUMNS,
-    collate_texts,
     compute_logits,
     count_weights,
-    encode_texts,
+    make_collate,
+    make_encode,
     pool_windows,
 )
 
@@ -107,32 +107,14 @@ def read_labels(rows: Iterable[Row], label_names: Sequence[str] | Mapping[str, s
     return order_labels(found, label_names)
 
 
-def encode(
-    rows: Iterable[tuple[int, Row]],
-    tokenizer: PreTrainedTokenizerBase,
-    encoding: Encoding,
-    reject: Reject,
-) -> Iterator[dict[str, Any]]:
-    """Turn texts into token ids with the label's id."""
-    numbers = {name: number for number, name in enumerate(encoding.labels)}
-
-    def read_target(row: Row) -> int:
-        name = read_label(row["label"]) or ""
-        return numbers[(encoding.label_names or {}).get(name, name)]
-
-    return encode_texts(rows, tokenizer, encoding, reject, read_target)
+def _read_target(row: Row, encoding: Encoding) -> int:
+    """Return the id of the row's label."""
+    name = read_label(row["label"]) or ""
+    return encoding.labels.index((encoding.label_names or {}).get(name, name))
 
 
-def collate(
-    examples: Sequence[Mapping[str, Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    encoding: Encoding,
-    seed: tuple[int, ...],
-) -> dict[str, torch.Tensor]:
-    """Pad texts into one batch: inputs of shape (texts, tokens), labels (texts,) where there are any."""
-    return collate_texts(examples, tokenizer, "long")
-
-
+encode = make_encode(_read_target)
+collate = make_collate("long")
 count_items = count_weights
 
 

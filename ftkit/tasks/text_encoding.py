@@ -23,6 +23,8 @@ TEXT_COLUMNS = (
 )
 SHORTENINGS = ("truncate", "truncate_middle", "windows", "drop", "error")
 """Cut the end, cut the middle, or read all of it in overlapping windows; or leave the row out, or stop."""
+Encode = Callable[..., Iterator[dict[str, Any]]]
+Collate = Callable[..., dict[str, "torch.Tensor"]]
 CUTS = frozenset({"truncate", "truncate_middle", "windows"})
 
 
@@ -36,24 +38,54 @@ class Piece:
     makes no token types, as plain transformers would see it."""
 
 
-def encode_texts(
+def make_encode(read_target: Callable[[Row, Encoding], Any]) -> Encode:
+    """Make a form's `encode` out of what reads the target of a row.
+
+    Args:
+        read_target: returns the label's id, the labels as 0 and 1, or the number of a row.
+    """
+
+    def encode(
+        rows: Iterable[tuple[int, Row]],
+        tokenizer: PreTrainedTokenizerBase,
+        encoding: Encoding,
+        reject: Reject,
+    ) -> Iterator[dict[str, Any]]:
+        for index, row, pieces in _cut_texts(rows, tokenizer, encoding, reject):
+            for piece in pieces:
+                example = {"row": index, "input_ids": piece.ids, "pair_start": piece.pair_start}
+                example["weight"] = 1 / len(pieces)
+                if encoding.labelled:
+                    example["labels"] = read_target(row, encoding)
+                yield example
+
+    return encode
+
+
+def make_collate(label_dtype: str) -> Collate:
+    """Make a form's `collate`; its labels become tensors of this type of torch's."""
+
+    def collate(
+        examples: Sequence[Mapping[str, Any]],
+        tokenizer: PreTrainedTokenizerBase,
+        encoding: Encoding,
+        seed: tuple[int, ...],
+    ) -> dict[str, torch.Tensor]:
+        return collate_texts(examples, tokenizer, label_dtype)
+
+    return collate
+
+
+def _cut_texts(
     rows: Iterable[tuple[int, Row]],
     tokenizer: PreTrainedTokenizerBase,
     encoding: Encoding,
     reject: Reject,
-    read_target: Callable[[Row], Any],
-) -> Iterator[dict[str, Any]]:
-    """Turn texts and pairs into token ids with the row's target.
+) -> Iterator[tuple[int, Row, list[Piece]]]:
+    """Turn each text or pair into pieces that the model can read; one that is too long is reported.
 
     Of the two texts of a pair that is too long, the longer one is cut or read in windows. The windows of
     a row share its weight, so that a long document counts as much as a short one.
-
-    Args:
-        rows: (index, row) pairs.
-        tokenizer: the model's.
-        encoding: `max_tokens`, `too_long`, `stride` and `labelled`.
-        reject: is told of rows that are too long.
-        read_target: returns the label's id, the labels as 0 and 1, or the number of a row.
     """
     for batch in in_batches(rows):
         for (index, row), whole in zip(batch, _tokenize(batch, tokenizer), strict=True):
@@ -64,12 +96,7 @@ def encode_texts(
                 if encoding.too_long not in CUTS:
                     continue
                 pieces = shorten(row, tokenizer, encoding)
-            for piece in pieces:
-                example = {"row": index, "input_ids": piece.ids, "pair_start": piece.pair_start}
-                example["weight"] = 1 / len(pieces)
-                if encoding.labelled:
-                    example["labels"] = read_target(row)
-                yield example
+            yield index, row, pieces
 
 
 def _tokenize(batch: Sequence[tuple[int, Row]], tokenizer: PreTrainedTokenizerBase) -> list[Piece]:

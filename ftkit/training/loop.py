@@ -6,10 +6,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError, InterruptedRun
+from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
@@ -190,6 +191,10 @@ def _choose_limit(
         bytes_per_token=per_token,
         longest=longest,
     )
+    limit = replace(limit, counts_padding=not can_do_without_padding(model, longest))
     if limit.num_tokens is not None:
-        logger.info("micro-batches of up to %d tokens (micro_batch_size: auto)", limit.num_tokens)
+        padding = "with" if limit.counts_padding else "without"
+        logger.info(
+            "micro-batches of up to %d tokens, %s padding (micro_batch_size: auto)", limit.num_tokens, padding
+        )
     return limit

@@ -15,10 +15,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class MicroBatchLimit:
-    """How large one forward pass may be; exactly one of the two is set."""
+    """How large one forward pass may be; exactly one of the two numbers is set.
+
+    Attributes:
+        num_examples: examples at most.
+        num_tokens: tokens at most.
+        counts_padding: whether padding is computed, and so counts among the tokens.
+    """
 
     num_examples: int | None = None
     num_tokens: int | None = None
+    counts_padding: bool = True
 
 
 def count_steps(num_examples: int, batch_size: int) -> int:
@@ -63,6 +70,8 @@ def split_step(lengths: Sequence[int], limit: MicroBatchLimit) -> list[list[int]
         Positions in `lengths`, a list a micro-batch; each position once.
     """
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    if limit.num_tokens is not None and not limit.counts_padding:
+        return _fill_evenly(order, lengths, limit.num_tokens)
     groups: list[list[int]] = []
     for place in order:
         if groups and _fits(len(groups[-1]) + 1, lengths[groups[-1][0]], limit):
@@ -76,6 +85,22 @@ def _fits(num_examples: int, longest: int, limit: MicroBatchLimit) -> bool:
     if limit.num_tokens is not None:
         return num_examples * longest <= limit.num_tokens
     return num_examples <= (limit.num_examples or 1)
+
+
+def _fill_evenly(order: Sequence[int], lengths: Sequence[int], num_tokens: int) -> list[list[int]]:
+    """Deal examples, the longest first, each to the emptiest of as few groups as hold them all."""
+    total = sum(min(length, num_tokens) for length in lengths)
+    num_groups = max(1, -(-total // num_tokens))
+    while True:
+        groups: list[list[int]] = [[] for _ in range(num_groups)]
+        filled = [0] * num_groups
+        for place in order:
+            emptiest = filled.index(min(filled))
+            groups[emptiest].append(place)
+            filled[emptiest] += lengths[place]
+        if all(number <= num_tokens or len(group) == 1 for number, group in zip(filled, groups, strict=True)):
+            return [group for group in groups if group]
+        num_groups += 1
 
 
 def count_tokens(example: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
+from ftkit.models.padding_free import without_padding
 from ftkit.tasks.padding import IGNORED
 from ftkit.training.memory import is_out_of_memory, make_memory_error
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
@@ -130,13 +131,14 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     ) -> torch.Tensor:
         try:
             batch = self._prepare_inputs(batch)
-            with self.compute_loss_context_manager():
-                loss = self.task.compute_loss(model, batch, self.loss_options) * scale
-            objective = loss
-            if with_penalty and self.penalised:
-                size = sum(weights.abs().sum() for weights in self.penalised)
-                objective = loss + self.l1_penalty * size
-            self.accelerator.backward(objective)
+            with nullcontext() if self.limit.counts_padding else without_padding(model):
+                with self.compute_loss_context_manager():
+                    loss = self.task.compute_loss(model, batch, self.loss_options) * scale
+                objective = loss
+                if with_penalty and self.penalised:
+                    size = sum(weights.abs().sum() for weights in self.penalised)
+                    objective = loss + self.l1_penalty * size
+                self.accelerator.backward(objective)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

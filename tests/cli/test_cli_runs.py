@@ -1,5 +1,6 @@
 """Run folders: what may be written where, and what can be done with a run, finished or not."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -159,6 +160,35 @@ def test_predictions_are_lines_of_json_on_standard_output(run, in_finished):
     assert {line["prediction"] for line in lines} <= {"ham", "spam"}
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_any_kind_of_table_is_read_and_written_in_its_order(run, in_finished, here, suffix):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    mails = [{"text": text} for text in ("free money win now", "cat", "the cat sat on the mat " * 3, "月光")]
+    data, output = here / f"new.{suffix}", here / f"found.{suffix}"
+    if suffix == "jsonl":
+        write_rows(data, mails)
+    elif suffix == "csv":
+        data.write_text("\n".join(["text", *(mail["text"] for mail in mails)]), encoding="utf-8")
+    else:
+        pa.parquet.write_table(pa.Table.from_pylist(mails), data)
+    assert run("predict", "run", "--data", data, "--output", output).code == 0
+    expected = [json.loads(line) for line in run("predict", "run", "--data", data).out.splitlines()]
+    assert [line["row"] for line in expected] == [0, 1, 2, 3]
+    if suffix == "jsonl":
+        found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    elif suffix == "csv":
+        with output.open(encoding="utf-8", newline="") as file:
+            found = [
+                {**line, "row": int(line["row"]), "probabilities": json.loads(line["probabilities"])}
+                for line in csv.DictReader(file)
+            ]
+    else:
+        found = pa.parquet.read_table(output).to_pylist()
+    assert found == expected
+
+
 def test_predictions_go_to_a_file_and_leave_standard_output_empty(run, in_finished, here):
     result = run("predict", "run", "--data", "test.jsonl", "--output", here / "made" / "p.jsonl")
     assert (result.code, result.out) == (0, "")
@@ -173,11 +203,18 @@ def test_predictions_go_to_a_file_and_leave_standard_output_empty(run, in_finish
             "recipe.yaml/p.jsonl",
             r"recipe\.yaml: is a file, where a folder is to be written; choose another name",
         ),
-        ("run", r"run: cannot be written: Is a directory; choose another place"),
+        ("run", r"run: predictions are written by the name's suffix, \.jsonl, .*; choose another name"),
     ],
 )
 def test_a_file_for_predictions_that_cannot_be_written_is_refused(run, in_finished, output, message):
     run("predict", "run", "--data", "test.jsonl", "--output", output).check_error(message)
+
+
+def test_a_folder_is_not_taken_for_a_file_of_predictions(run, in_finished, here):
+    (here / "folder.csv").mkdir()
+    run("predict", "run", "--data", "test.jsonl", "--output", here / "folder.csv").check_error(
+        r"\S+/folder\.csv: cannot be written: Is a directory; choose another place"
+    )
 
 
 def test_rows_without_the_column_are_refused_and_rows_without_labels_are_predicted(run, in_finished, here):

@@ -4,7 +4,7 @@ from tiny_models import make_chat_tokenizer
 
 from ftkit.data import Prepared, load_rows
 from ftkit.errors import DeviceMemoryError
-from ftkit.evaluation.predictions import make_batches, predict_split
+from ftkit.evaluation.predictions import predict_split
 from ftkit.tasks import Encoding, get_task
 from ftkit.tasks.encoding import Split
 
@@ -49,11 +49,18 @@ def test_the_model_is_left_as_it_was(model, split):
     assert all(weights.requires_grad for weights in model.parameters())
 
 
-def test_batches_keep_to_the_tokens_and_have_little_padding():
-    lengths = [5, 40, 3, 17, 40, 9, 28]
-    batches = list(make_batches(lengths, 80))
-    assert sorted(place for batch in batches for place in batch) == list(range(7))
-    assert all(len(batch) * max(lengths[place] for place in batch) <= 80 for batch in batches)
+def test_the_base_is_scored_without_padding_under_autocast_too(model, split, monkeypatch):
+    seen = []
+    original = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(query, *arguments, **options):
+        seen.append(query.shape[:1] + query.shape[2:3])
+        return original(query, *arguments, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    predict_split(model, make_chat_tokenizer(), get_task("chat"), split, compute_dtype="bfloat16")
+    lengths = {(1, len(example["input_ids"])) for example in split.examples}
+    assert lengths <= {tuple(shape) for shape in seen}
 
 
 def test_out_of_memory_is_met_with_smaller_batches(model, split, monkeypatch):

@@ -202,6 +202,14 @@ def test_average_precision_is_the_mean_over_labels():
     assert score("average_precision", probabilities, true) == pytest.approx(expected)
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), min_size=1, max_size=30))
+def test_average_precision_is_that_of_scikit_learn_for_rows_of_the_same_probability_too(rows):
+    probabilities, true = [number / 5 for number, _ in rows], [label for _, label in rows]
+    true[0] = 1
+    found = score("average_precision", [[one, 0] for one in probabilities], [[one, 0] for one in true])
+    assert found == pytest.approx(sklearn.metrics.average_precision_score(true, probabilities))
+
+
 def test_average_precision_without_any_label_is_an_error():
     with pytest.raises(MetricError, match="no label occurs"):
         score("average_precision", [[0.1, 0.2]], [[0, 0]])

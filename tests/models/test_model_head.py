@@ -9,6 +9,7 @@ from ftkit.models.head import (
     has_head,
     list_head_parameters,
     list_label_parameters,
+    map_body,
     match_labels,
     reinitialise,
     set_labels,
@@ -101,3 +102,16 @@ def test_a_task_without_labels_matches_nothing():
 def test_chinese_labels_are_labels():
     matched = match_labels(make_config(["垃圾", "正常"]), CLASSIFIER, ["正常", "垃圾"])
     assert matched.names == ("垃圾", "正常")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "renamed"),
+    [("llama", True), ("qwen2", True), ("qwen3", True), ("gpt2", False), ("bert", False), ("t5", False)],
+)
+def test_a_body_is_renamed_for_question_answering_where_its_class_calls_it_otherwise(model_type, renamed):
+    config = AutoConfig.for_model(model_type)
+    expected = {r"^model\.": "transformer."} if renamed else None
+    assert map_body(config, "AutoModelForQuestionAnswering") == expected
+    assert map_body(config, CLASSIFIER) is None
+    config.architectures = [transformers.AutoModelForQuestionAnswering._model_mapping[type(config)].__name__]
+    assert map_body(config, "AutoModelForQuestionAnswering") is None  # saved under the names that it reads

@@ -214,3 +214,28 @@ def test_what_the_library_raises_becomes_an_error_for_people(error, kind, compla
     assert type(translated) is kind
     with pytest.raises(kind, match=complaint):
         raise translated
+
+
+def test_the_body_of_a_llama_is_loaded_for_question_answering_and_saved_as_transformers_reads_it(
+    tiny_llama, make_section, tmp_path
+):
+    import transformers
+    from safetensors.torch import load_file
+
+    arguments = {"auto_class": "AutoModelForQuestionAnswering", "labels": (), "task": "question-answering"}
+    loaded = load(make_section(tiny_llama), **arguments)
+    assert loaded.new_parameters == ("qa_outputs.weight", "qa_outputs.bias")
+    saved, found = load_file(tiny_llama / "model.safetensors"), loaded.model.state_dict()
+    for name, weight in saved.items():
+        if name.startswith("model."):
+            assert torch.equal(found[name.replace("model.", "transformer.", 1)], weight), name
+
+    loaded.model.save_pretrained(tmp_path / "answers")
+    plain, info = transformers.AutoModelForQuestionAnswering.from_pretrained(
+        tmp_path / "answers", output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    for name, weight in plain.state_dict().items():
+        assert torch.equal(weight, found[name]), name
+    assert load(make_section(tmp_path / "answers"), **arguments).new_parameters == ()

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
+import ftkit
 from ftkit.errors import RecipeError
 from ftkit.recipe import make_recipe
 from ftkit.tasks.class_weights import make_class_weights
@@ -67,3 +68,56 @@ def test_a_row_counts_by_the_weight_of_its_label():
     found = text_classification.compute_loss(model, batch, LossOptions(0.0, (3.0, 0.5)))
     losses = torch.nn.functional.cross_entropy(logits, batch["labels"], reduction="none")
     assert float(found) == pytest.approx(float(3 * losses[0] + 0.5 * losses[1]))
+
+
+def learn_shares(folder, model, rows, class_weights):
+    """Tune on rows that differ in nothing but their label, and see which probabilities are learned."""
+    run = ftkit.finetune(
+        task="text-classification",
+        model=str(model),
+        data={"train": rows, "validation": None},
+        training={
+            "max_steps": 80,
+            "batch_size": len(rows),
+            "learning_rate": 2e-2,
+            "precision": "float32",
+            "class_weights": class_weights,
+        },
+        evaluation={"baseline": False},
+        output_dir=str(folder / "run"),
+    )
+    return run.predict(["the cat"])[0]["probabilities"]
+
+
+@pytest.mark.parametrize(
+    ("class_weights", "expected"),
+    [
+        ("none", 2 / 8),  # as often as it comes
+        ("balanced", 1 / 2),  # all labels alike in sum
+        ({"spam": 9}, 18 / 24),  # 2 rows weigh 9 each, 6 rows weigh 1
+    ],
+)
+def test_a_run_learns_labels_as_often_as_they_weigh(tmp_path, tiny_bert, class_weights, expected):
+    rows = [{"text": "the cat", "label": "ham" if place % 4 else "spam"} for place in range(8)]
+    found = learn_shares(tmp_path, tiny_bert, rows, class_weights)
+    assert found["spam"] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("class_weights", "expected"),
+    [("none", (2 / 8, 4 / 8)), ("balanced", (1 / 2, 1 / 2)), ({"a": 9}, (18 / 24, 4 / 8))],
+)
+def test_a_run_with_several_labels_weighs_where_each_is_given(tmp_path, tiny_bert, class_weights, expected):
+    rows = [
+        {"text": "the cat", "label": [*(["a"] if place < 2 else []), *(["b"] if place % 2 else [])]}
+        for place in range(8)
+    ]
+    found = learn_shares(tmp_path, tiny_bert, rows, class_weights)
+    assert (found["a"], found["b"]) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_weight_for_a_label_that_there_is_not_ends_a_run_before_it_begins(tmp_path, tiny_bert):
+    rows = [{"text": "a", "label": "ham"}, {"text": "b", "label": "spam"}]
+    with pytest.raises(RecipeError, match=r"class_weights\.Spam: .* did you mean spam"):
+        learn_shares(tmp_path, tiny_bert, rows, {"Spam": 2})
+    assert not (tmp_path / "run").exists()

@@ -61,7 +61,7 @@ def test_a_model_whose_head_cannot_be_told_computes_all_positions():
         def get_output_embeddings(self):
             return None
 
-        def forward(self, input_ids, use_cache):
+        def forward(self, input_ids):
             return transformers.utils.ModelOutput(logits=torch.nn.functional.one_hot(input_ids, 7))
 
     positions = torch.tensor([[True, False], [False, True]])

@@ -3,7 +3,7 @@ import torch
 import transformers
 
 from ftkit.tasks import LossOptions, next_token
-from ftkit.tasks.supervised_positions import find_head, head_at
+from ftkit.tasks.supervised_positions import compute_logits, find_head, head_at
 
 SIZES = {
     "hidden_size": 32,
@@ -103,7 +103,8 @@ def test_counts_and_records_agree_with_the_loss():
 def test_label_smoothing_mixes_in_the_mean_over_the_vocabulary():
     model, batch = make_model("llama"), make_batch()
     plain = next_token.compute_loss(model, batch, LossOptions())
-    logits, _, _ = next_token.predict_supervised(model, batch)
+    positions, _ = next_token.find_supervised(batch)
+    logits = compute_logits(model, {name: batch[name] for name in ("input_ids", "attention_mask")}, positions)
     uniform = -logits.float().log_softmax(-1).mean(-1).sum()
     torch.testing.assert_close(
         next_token.compute_loss(model, batch, LossOptions(label_smoothing=0.1)), 0.9 * plain + 0.1 * uniform

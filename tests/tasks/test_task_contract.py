@@ -12,7 +12,7 @@ import pytest
 import torch
 import transformers
 from report_contents import check_report
-from tiny_models import save_tiny_bert, save_tiny_llama
+from tiny_models import save_tiny_bert, save_tiny_llama, save_tiny_t5
 
 import ftkit
 from ftkit.data import load_rows
@@ -44,21 +44,16 @@ FORMS = {
         for place in range(NUM_ROWS)
     ],
 }
+DECODERS = ("text-classification", "token-classification", "question-answering")
+"""Tasks whose Auto class has decoders too, which pad and end texts otherwise than encoders."""
 SETTINGS = {"text-classification: windows": {"too_long": "windows", "max_tokens": 24}}
 
 
-def save_model_for(task, folder):
-    """Save a tiny model of the architecture that a task needs."""
-    if task.MODEL_CLASS == "AutoModelForCausalLM":
-        return save_tiny_llama(folder)
-    if task.MODEL_CLASS == "AutoModelForSeq2SeqLM":
-        from tiny_models import save_tiny_t5
-
-        return save_tiny_t5(folder)
-    return save_tiny_bert(folder)
+MODELS = {"AutoModelForCausalLM": save_tiny_llama, "AutoModelForSeq2SeqLM": save_tiny_t5}
+"""Auto class -> what saves a tiny model for it; for all others an encoder is saved."""
 
 
-@pytest.fixture(scope="module", params=[*TASKS, *FORMS])
+@pytest.fixture(scope="module", params=[*TASKS, *FORMS, *(f"{name}: a decoder" for name in DECODERS)])
 def case(request, tmp_path_factory):
     """A run of two steps, with the rows that it was scored on."""
     name = request.param.partition(":")[0]
@@ -66,9 +61,11 @@ def case(request, tmp_path_factory):
     rows = (
         FORMS.get(request.param) or list(map(json.loads, make_starter(name).sample.splitlines()))[:NUM_ROWS]
     )
+    is_decoder = request.param.endswith(": a decoder")
+    save_model = MODELS.get(get_task(name).MODEL_CLASS, save_tiny_bert)
     run = ftkit.finetune(
         task=name,
-        model=str(save_model_for(get_task(name), folder / "base")),
+        model=str((save_tiny_llama if is_decoder else save_model)(folder / "base")),
         data={"train": rows, "validation": None, "test": rows, **SETTINGS.get(request.param, {})},
         training={"max_steps": 2, "batch_size": 4, "learning_rate": 1e-2, "precision": "float32"},
         output_dir=str(folder / "run"),

@@ -10,7 +10,7 @@ from ftkit.tasks.text_encoding import (
     compute_logits,
     count_weights,
     cut_middle,
-    encode_texts,
+    make_encode,
     pool_windows,
     share_room,
 )
@@ -31,7 +31,7 @@ def encode(rows, tokenizer=None, **options):
     reject = lambda *entry: rejected.append(entry)  # noqa: E731
     tokenizer = tokenizer or make_typed_tokenizer()
     return list(
-        encode_texts(enumerate(rows), tokenizer, encoding, reject, lambda row: row["label"])
+        make_encode(lambda row, _: row["label"])(enumerate(rows), tokenizer, encoding, reject)
     ), rejected
 
 

@@ -49,6 +49,24 @@ def test_micro_batches_keep_to_the_tokens_and_hold_everything_once(lengths, num_
         assert padded <= num_tokens or len(group) == 1
 
 
+@given(lengths=LENGTHS, num_tokens=st.integers(1, 2000))
+def test_without_padding_micro_batches_are_filled_evenly(lengths, num_tokens):
+    groups = split_step(lengths, MicroBatchLimit(num_tokens=num_tokens, counts_padding=False))
+    assert sorted(place for group in groups for place in group) == list(range(len(lengths)))
+    tokens = [sum(lengths[place] for place in group) for group in groups]
+    assert all(number <= num_tokens or len(group) == 1 for number, group in zip(tokens, groups, strict=True))
+    # Where dealing fails, every group is more than half full.
+    assert len(groups) <= 2 * sum(min(length, num_tokens) for length in lengths) / num_tokens + 1
+
+
+def test_as_few_micro_batches_as_hold_the_tokens_get_about_the_same():
+    lengths = [(17 * index) % 200 + 1 for index in range(64)]
+    groups = split_step(lengths, MicroBatchLimit(num_tokens=1200, counts_padding=False))
+    tokens = [sum(lengths[place] for place in group) for group in groups]
+    assert len(groups) == -(-sum(lengths) // 1200)
+    assert max(tokens) / min(tokens) < 1.05
+
+
 @given(lengths=LENGTHS, num_examples=st.integers(1, 20))
 def test_micro_batches_keep_to_the_number_of_examples(lengths, num_examples):
     groups = split_step(lengths, MicroBatchLimit(num_examples=num_examples))
