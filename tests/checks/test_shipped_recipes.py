@@ -23,9 +23,18 @@ def test_a_shipped_recipe_is_ready(path, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["quickstart", "summaries"])  # a small encoder; the longest rows of a decoder
+@pytest.mark.parametrize(
+    "name", ["quickstart", "summaries"]
+)  # a small encoder; the longest rows of a decoder
 def test_a_check_takes_less_than_ten_seconds_from_a_warm_cache(name, tmp_path):
-    command = [sys.executable, "-m", "ftkit", "check", f"recipes/{name}.yaml", f"output_dir={tmp_path / 'run'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "ftkit",
+        "check",
+        f"recipes/{name}.yaml",
+        f"output_dir={tmp_path / 'run'}",
+    ]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=300)
     start = time.perf_counter()
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100)
