@@ -1,7 +1,9 @@
 """What all tests share: no network, a cache of their own, and tiny models."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -18,6 +20,10 @@ from tiny_models import (  # noqa: E402 - after the environment
     save_tiny_t5,
 )
 
+from ftkit.data import preparation
+from ftkit.data.leakage import find_leakage
+from ftkit.recipe.sections import LeakageSection
+
 # What an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("ftkit", deadline=None)
 hypothesis.settings.load_profile("ftkit")
@@ -27,6 +33,27 @@ hypothesis.settings.load_profile("ftkit")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a cache folder that the tests of one session share."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _leakage_by_heart() -> Iterator[None]:
+    """Let runs learn rows by heart and be scored on them, as most of these tests do.
+
+    Only where a recipe says nothing of leakage; a test of what happens by default uses `gate`.
+    """
+
+    def find_where_said(splits: Any, section: Any, columns: Any) -> Any:
+        return find_leakage(splits, section, columns) if section.leakage != LeakageSection() else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "find_leakage", find_where_said)
+        yield
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep training rows apart from held-out rows by default, as users have it."""
+    monkeypatch.setattr(preparation, "find_leakage", find_leakage)
 
 
 @pytest.fixture(autouse=True)

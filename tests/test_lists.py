@@ -47,6 +47,7 @@ def test_tasks_as_json_are_those_of_a_notebook(run):
         "required": True,
         "meaning": "what is classified",
         "also": [],
+        "compared_as": "text",
         "offsets_into": None,
     }
 

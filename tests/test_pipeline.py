@@ -377,3 +377,42 @@ def test_two_processes_make_the_run_of_one(chats, tiny_llama):
     steps = [json.loads(line)["step"] for line in two.folder.metrics.read_text().splitlines()]
     assert steps == [json.loads(line)["step"] for line in one.folder.metrics.read_text().splitlines()]
     assert two.report["rows"] == one.report["rows"]
+
+
+@pytest.mark.usefixtures("gate")
+def test_training_rows_that_repeat_test_rows_are_left_out_and_reported(mails, tiny_bert):
+    repeated = [
+        {"text": f"winter sale {word} at the old harbour", "label": "spam"} for word in ("one", "two")
+    ]
+    write_rows(mails / "train.jsonl", [*make_mails(30, 1), *repeated])
+    write_rows(mails / "test.jsonl", [*repeated, {"text": "the cat", "label": "ham"}])
+    run = ftkit.finetune(spam_recipe(mails, tiny_bert))
+    report = run.report
+    lines = (run.folder.data / "leakage.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert {(each["train_text"][0], each["held_out_text"][0]) for each in found} >= {
+        (row["text"], row["text"]) for row in repeated
+    }
+    assert report["leakage"]["num_exact"] == 2
+    assert report["leakage"]["num_dropped"] == len(found)
+    assert report["data"]["train"]["number"] == 32 - len(found)
+    assert report["data"]["train"]["rejected"]["leakage"] == len(found)
+    assert report["data"]["test"]["number"] == 3
+
+
+def test_an_epoch_has_its_share_of_each_source(mails, tiny_bert):
+    write_rows(mails / "more.jsonl", make_mails(6, 3))
+    train = [str(mails / "train.jsonl"), {"source": str(mails / "more.jsonl"), "weight": 0.5}]
+    run = ftkit.finetune(
+        task="text-classification",
+        model=str(tiny_bert),
+        data={"train": train, "validation": None, "test": str(mails / "test.jsonl"), "max_tokens": 16},
+        training={"epochs": 2, "batch_size": 10, "arguments": {"use_cpu": True}},
+        output_dir=str(mails / "mixed"),
+    )
+    assert run.report["mixing"] == [
+        {"name": str(mails / "train.jsonl"), "examples": 60, "per_epoch": 60},
+        {"name": str(mails / "more.jsonl"), "examples": 6, "per_epoch": 30},
+    ]
+    assert run.report["training"]["num_steps"] == 18
+    assert ftkit.load_recipe(run.folder.recipe).data.train == train

@@ -43,6 +43,7 @@ def test_every_task_has_a_recipe():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate")
 @pytest.mark.parametrize("path", RECIPES, ids=NAMES)
 def test_a_recipe_takes_two_steps(path, tmp_path):
     overrides = ["training.max_steps=2", "training.batch_size=2", "data.test=3", "data.validation=null"]
@@ -52,6 +53,7 @@ def test_a_recipe_takes_two_steps(path, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate")
 @pytest.mark.parametrize("task", TASKS)
 def test_a_starter_runs_as_it_is_written(task, tmp_path):
     from ftkit.recipe import write_starter

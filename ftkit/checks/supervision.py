@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.checks.findings import Finding, Piece, ShownExample, judge_share
 from ftkit.tasks.padding import IGNORED
-from ftkit.training.steps import plan_epoch
 
 if TYPE_CHECKING:
     import torch
@@ -77,13 +76,16 @@ class Supervision:
         return asdict(self)
 
 
-def choose_sample(split: Split, *, batch_size: int, seed: int) -> list[int]:
-    """Choose the examples to look at: those of the first steps, and others evenly over the split."""
+def choose_sample(split: Split, first: Sequence[int] = ()) -> list[int]:
+    """Choose the examples to look at: those of the first steps, and others evenly over the split.
+
+    Args:
+        split: encoded rows.
+        first: examples in the order of training; none of a split that is not trained.
+    """
     number = len(split.examples)
     if number <= SAMPLE_SIZE:
         return list(range(number))
-    steps = plan_epoch(number, batch_size, seed=seed, epoch=0) if split.name == "train" else []
-    first = [place for step in steps[: max(1, SAMPLE_SIZE // 2 // batch_size)] for place in step]
     even = range(0, number, max(1, 2 * number // SAMPLE_SIZE))
     return sorted({*first[: SAMPLE_SIZE // 2], *even})
 

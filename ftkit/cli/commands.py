@@ -23,6 +23,14 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+EvaluationOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Settings of evaluation to change, such as evaluation.slices=[genre].",
+        show_default=False,
+    ),
+]
 tokenizers = typer.Typer(help="Make tokenizers.", no_args_is_help=True)
 app.add_typer(tokenizers, name="tokenizer")
 
@@ -73,6 +81,7 @@ def evaluate(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)
     ] = None,
+    overrides: EvaluationOverrides = None,
     data: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Other rows than those that the run held out.")
     ] = None,
@@ -86,16 +95,31 @@ def evaluate(
         typer.Option(metavar="FOLDER", help="For report.json and predictions.jsonl; default: in the run."),
     ] = None,
     baseline: Annotated[bool, typer.Option(help="Score the base of the run too.")] = True,
+    harness: Annotated[
+        str | None,
+        typer.Option(metavar="TASK,...", help="Also benchmarks of lm-evaluation-harness, or files of yours."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Score a run's model beside its base, or any model."""
+    words = list(overrides or ())
+    if run is not None and "=" in run and model is not None:
+        words.insert(0, run)  # without a run, the first word is a setting too
+        run = None
+    if harness is not None:
+        words.append(f"evaluation.harness.tasks=[{harness}]")
     check_subject(run, model, task, data)
+    from ftkit.recipe import read_evaluation_words
+
+    settings = read_evaluation_words(words)
     from ftkit.pipeline import evaluate as run_evaluate
     from ftkit.runs import check_writable
 
     if output is not None:
         check_writable(output)
-    evaluation = run_evaluate(run, model=model, task=task, data=data, output=output, baseline=baseline)
+    evaluation = run_evaluate(
+        run, model=model, task=task, data=data, output=output, baseline=baseline, evaluation=settings
+    )
     typer.echo(json.dumps(evaluation.report, ensure_ascii=False, indent=2) if as_json else str(evaluation))
 
 

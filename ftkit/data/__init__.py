@@ -3,7 +3,9 @@
 from ftkit.data.changes import ChangeFile, Changes, ChangeWriter, Stage
 from ftkit.data.columns import Column, RowProblem, check_columns, raise_row_problems
 from ftkit.data.examples import Prepared, prepare_examples
+from ftkit.data.leakage import Leakage
 from ftkit.data.loading import load_rows
+from ftkit.data.mixing import Mixture, make_mixture
 from ftkit.data.preparation import PreparedRows, prepare_held_out, prepare_rows
 from ftkit.data.rows import Rows
 from ftkit.data.splitting import split_rows
@@ -13,6 +15,8 @@ __all__ = [
     "ChangeWriter",
     "Changes",
     "Column",
+    "Leakage",
+    "Mixture",
     "Prepared",
     "PreparedRows",
     "RowProblem",
@@ -20,6 +24,7 @@ __all__ = [
     "Stage",
     "check_columns",
     "load_rows",
+    "make_mixture",
     "prepare_examples",
     "prepare_held_out",
     "prepare_rows",

@@ -31,6 +31,9 @@ class Column:
     meaning: str
     also: tuple[str, ...] = ()
     """Other names under which the task takes it."""
+    compared_as: str | None = None
+    """The text of a row that it is, or is part of, when rows are looked through for duplicates; None for
+    what does not say what a row is, such as its label."""
     offsets_into: str | None = None
     """The column of text that its values count characters of, such as the spans of entities."""
 

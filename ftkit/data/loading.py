@@ -54,28 +54,28 @@ def load_rows(source: Any, *, columns: Mapping[str, str] | None = None, split_na
         DataError: broken rows, with their count and the first few by file and line; no rows.
         SourceError: a file that is not there, or cannot be fetched.
     """
-    storage, names = _store(source, split_name)
+    storage, names, specs = _store(source, split_name)
     renamed = {task: file for task, file in (columns or {}).items() if task != file}
     for task, file in renamed.items():
         if task in storage.columns and file in storage.columns and task not in renamed.values():
             logger.info("%s: column %r is left out, because %r takes its name", names[0], task, file)
-    return Rows(storage, names, renamed)
+    return Rows(storage, names, renamed, specs=specs)
 
 
-def _store(source: Any, split_name: str) -> tuple[Storage, tuple[str, ...]]:
-    """Bring rows into the form that `Rows` reads, and name their sources."""
+def _store(source: Any, split_name: str) -> tuple[Storage, tuple[str, ...], tuple[int, ...]]:
+    """Bring rows into the form that `Rows` reads; name their files, and which item named each."""
     if is_dataset(source):
         part = Part(split_name, _hash_texts(read_dataset(source)), lambda: read_dataset(source))
-        return store_on_disk([part]), (split_name,)
+        return store_on_disk([part]), (split_name,), (0,)
     items: Any = [source] if isinstance(source, (str, Path)) else source
     if isinstance(items, Sequence) and items:
         if all(isinstance(item, Mapping) for item in items):
             texts = list(write_rows(items))
             part = Part(split_name, _hash_texts(texts), lambda: iter(texts))
-            return store_in_memory(part), (split_name,)
+            return store_in_memory(part), (split_name,), (0,)
         if all(isinstance(item, (str, Path)) for item in items):
-            parts = _make_parts([str(item) for item in items], split_name)
-            return store_on_disk(parts), tuple(part.name for part in parts)
+            parts, specs = _make_parts([str(item) for item in items], split_name)
+            return store_on_disk(parts), tuple(part.name for part in parts), specs
     raise DataError(f"data.{split_name}: {_describe_source(source)}; {_ACCEPTED}")
 
 
@@ -110,14 +110,16 @@ def _hash_texts(texts: Iterable[RowText]) -> str:
     return digest.hexdigest()
 
 
-def _make_parts(specs: Sequence[str], split_name: str) -> list[Part]:
-    """Find out what sources mean; a file that two of them name is read once."""
+def _make_parts(specs: Sequence[str], split_name: str) -> tuple[list[Part], tuple[int, ...]]:
+    """Find out what sources mean, and which of them each file belongs to; one named twice is read once."""
     parts: list[Part] = []
+    numbers: list[int] = []
     seen: set[Path] = set()
-    for spec in specs:
+    for number, spec in enumerate(specs):
         location = locate(spec)
         if location.kind == "hub" and location.path_in_repo is None:
             parts.append(_make_hub_part(location, split_name))
+            numbers.append(number)
             continue
         for file in _find_files(location):
             if file.path.resolve() in seen:
@@ -125,7 +127,8 @@ def _make_parts(specs: Sequence[str], split_name: str) -> list[Part]:
                 continue
             seen.add(file.path.resolve())
             parts.append(_make_file_part(file))
-    return parts
+            numbers.append(number)
+    return parts, tuple(numbers)
 
 
 def _find_files(location: Location) -> list[DataFile]:

@@ -6,6 +6,8 @@ The order, and why:
    follows from its content: rows that cleaning makes equal get the same number and land on the same side.
    Each rule looks at one row, so adding rows changes none of the others, and none of them moves.
 2. The split, by the content as cleaned.
+3. The leakage gate: training rows that say the same as held-out rows are left out, or stop the run. It
+   comes after the split, which knows which rows are held out, and never touches those.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from ftkit.data.changes import Changes, Stage
 from ftkit.data.cleaning import clean_rows
 from ftkit.data.columns import Column, check_column_names
+from ftkit.data.leakage import Leakage, drop_leaked, find_leakage
 from ftkit.data.loading import load_rows
+from ftkit.data.mixing import list_specs
 from ftkit.data.rows import Rows
 from ftkit.data.splitting import split_sources
 
@@ -38,24 +42,36 @@ class PreparedRows:
     """Every row that was dropped or changed on the way."""
     num_read: dict[str, int]
     """Rows read for `data.train`, `data.validation` and `data.test`, those that name a source."""
+    leakage: Leakage | None = None
+    """Training rows that repeat held-out ones; None where there was nothing to look for."""
 
 
-def prepare_rows(section: DataSection, *, seed: int, columns: Sequence[Column] = ()) -> PreparedRows:
+def prepare_rows(
+    section: DataSection, *, seed: int, columns: Sequence[Column] = (), for_training: bool = True
+) -> PreparedRows:
     """Load the rows of a recipe, clean them, and split off what it does not name a source for.
 
     Args:
         section: `data` of the recipe.
         seed: decides which rows are split off; equal seeds, equal splits.
-        columns: the task's, which say where texts are; without them a rule must name its columns.
+        columns: the task's, which say where texts are; without them a rule must name its columns, and
+            there is no gate.
+        for_training: whether to keep the training rows apart from the held-out ones.
 
     Raises:
-        DataError: rows that cannot be read, rules that leave none, or a share that leaves none.
+        DataError: rows that cannot be read, rules that leave none, a share that leaves none, or training
+            rows that repeat held-out ones where that is an error.
         SourceError: a source that cannot be reached.
     """
     sources = load_sources(section)
     num_read = {name: len(rows) for name, rows in sources.items()}
     cleaned, changes = clean_sources(sources, section, columns)
-    return PreparedRows(split_sources(cleaned, section, seed=seed), changes, num_read)
+    splits = split_sources(cleaned, section, seed=seed)
+    leakage = find_leakage(splits, section, columns) if for_training else None
+    if leakage is not None and section.leakage.action == "drop":
+        splits = {**splits, "train": drop_leaked(leakage)}
+        changes += Changes((Stage("train", leakage.train, leakage.file),))
+    return PreparedRows(splits, changes, num_read, leakage)
 
 
 def prepare_held_out(
@@ -79,7 +95,7 @@ def prepare_held_out(
 
 def load_sources(section: DataSection) -> dict[str, Rows]:
     """Load the rows of every source that a recipe names, by the setting that names it."""
-    settings = {"train": section.train, "test": section.test, "validation": section.validation}
+    settings = {"train": list_specs(section.train), "test": section.test, "validation": section.validation}
     return {
         name: load_rows(setting, columns=section.columns, split_name=name)
         for name, setting in settings.items()

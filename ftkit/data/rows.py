@@ -34,6 +34,8 @@ class Rows(Sequence[dict[str, Any]]):
     """Task's column -> the file's column, where they differ."""
     indices: NDArray[np.int64] | None = None
     """Which rows of the storage these are; None for all."""
+    specs: tuple[int, ...] = (0,)
+    """Which of the things that the recipe named each file belongs to, in the order of `sources`."""
 
     def __len__(self) -> int:
         return self.storage.table.num_rows if self.indices is None else len(self.indices)

@@ -11,6 +11,7 @@ from ftkit.evaluation.confusion import count_confusions
 from ftkit.evaluation.contents import Compared, MainVerdict, ScoreRange
 from ftkit.evaluation.grouping import check_group, find_groups
 from ftkit.evaluation.parts import check_slices, find_parts
+from ftkit.evaluation.program_runs import describe_runs
 from ftkit.evaluation.row_errors import list_errors
 from ftkit.evaluation.row_scores import measure_models
 from ftkit.evaluation.scoring import Scored, compare_models
@@ -74,7 +75,7 @@ def analyse(
 
     Returns:
         `comparisons`, `verdict`, `intervals`, `slices`, `warnings`, `errors`, and where the task has them
-        `confusion`, `calibration` and `thresholds`, as `contents.Report` describes them.
+        `confusion`, `calibration`, `thresholds` and `code`, as `contents.Report` describes them.
     """
     records = {who: scored[who].records for who in MODELS if who in scored}
     found: dict[str, Any] = dict(EMPTY)
@@ -89,7 +90,7 @@ def analyse(
         compared = compare_models(scored["base"], scored["tuned"], task, metrics, seed, groups)
         found["comparisons"] = [list_comparison(one) for one in correct_comparisons(compared)]
         found["verdict"] = name_verdict(found["comparisons"])
-    found |= _describe_labels(records, task, checkpoint.labels)
+    found |= _describe_labels(records, task, checkpoint.labels) | describe_runs(records, evaluation.code)
     metric = choose_row_metric(metrics)
     if metric is not None:
         parts = find_parts(first, split, task, checkpoint.labels, evaluation.slices)

@@ -242,7 +242,8 @@ class Report(TypedDict):
     """An evaluation.
 
     Beside these keys stand the task's own tables, as its `explain` gives them (`per_class`, `per_kind`,
-    `num_supervised_tokens`, ...), and at the end of a run `data`, `training` and `labels`.
+    `num_supervised_tokens`, ...), and at the end of a run `data`, `training`, `labels`,
+    `leakage` and `mixing`.
     """
 
     format: int

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import RunError
-from ftkit.evaluation.contents import FORMAT
+from ftkit.evaluation.contents import FORMAT, MetricMeaning
 from ftkit.metrics import METRICS
 from ftkit.runs import write_json, write_json_lines
 from ftkit.runs.files import make_write_error
@@ -71,7 +71,7 @@ def make_report(
         "task": task_name,
         "split": split,
         "rows": dict(rows),
-        "metrics": {name: _describe(name) for name in names},
+        "metrics": {name: describe_metric(name) for name in names},
         "scores": {who: one.scores for who, one in scored.items()},
         **details,
         **analysis,
@@ -155,7 +155,8 @@ def _show(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _describe(name: str) -> dict[str, Any]:
+def describe_metric(name: str) -> MetricMeaning:
+    """Say how to read a metric."""
     if name not in METRICS:
         return {"greater_is_better": None, "unit": "", "meaning": f"evaluate.load({name!r})"}
     info = METRICS[name]

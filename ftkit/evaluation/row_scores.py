@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ftkit.errors import MetricError
-from ftkit.metrics import get_info, has_sums, measure_rows, score, score_sums
+from ftkit.metrics import get_info, get_ratio, has_sums, measure_rows, score, score_sums
 
 if TYPE_CHECKING:
     from ftkit.metrics.inputs import Floats, Integers
@@ -257,7 +258,10 @@ def _rescore(
 
 
 def _repeat(metric: str) -> Callable[[Floats], Floats]:
-    """Turn the metric's function of one vector of sums into one of many."""
+    """Turn the metric's function of one vector of sums into one of many, at once for ratios."""
+    ratio = get_ratio(metric)
+    if ratio is not None:
+        return partial(_divide_then, then=ratio.then)
 
     def combine(sums: Floats) -> Floats:
         import numpy as np
@@ -265,6 +269,15 @@ def _repeat(metric: str) -> Callable[[Floats], Floats]:
         return np.array([_score_or_nan(metric, vector) for vector in sums])
 
     return combine
+
+
+def _divide_then(sums: Floats, *, then: Callable[[float], float] | None) -> Floats:
+    import numpy as np
+
+    quotients = divide_sums(sums)
+    if then is None:
+        return quotients
+    return np.array([then(value) for value in quotients.tolist()])
 
 
 def _score_or_nan(metric: str, sums: Floats) -> float:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import MetricError
 from ftkit.evaluation.comparison import Comparison, compare_scores
 from ftkit.evaluation.predictions import predict_split
+from ftkit.evaluation.program_runs import add_program_runs, check_programs, runs_programs
 from ftkit.evaluation.row_scores import measure_models
 from ftkit.evaluation.texts import add_texts, needs_texts
 from ftkit.metrics import METRICS, check_metrics, compute_metrics
-from ftkit.recipe import GenerationSection
+from ftkit.recipe import CodeSection, EvaluationSection, GenerationSection
 
 if TYPE_CHECKING:
     from ftkit.models import Checkpoint
-    from ftkit.recipe import EvaluationSection
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
 
@@ -38,7 +40,7 @@ def score_model(
     task: Task,
     split: Split,
     metrics: Sequence[str],
-    generation: GenerationSection | None = None,
+    evaluation: EvaluationSection | None = None,
     *,
     finds_threshold: bool = False,
 ) -> Scored:
@@ -49,7 +51,7 @@ def score_model(
         task: how predictions are made and scored.
         split: encoded rows.
         metrics: names of the scores; the model writes texts where one of them scores those.
-        generation: how they are written; None for the defaults.
+        evaluation: how they are written and judged; None for the defaults.
         finds_threshold: whether these are the rows on which the model's threshold is found, where the
             task has one.
     """
@@ -60,7 +62,13 @@ def score_model(
     if checkpoint.threshold is not None:
         records = [{**record, "threshold": checkpoint.threshold} for record in records]
     if needs_texts(metrics):
-        records = add_texts(records, checkpoint, task, split, generation or GenerationSection())
+        evaluation = evaluation or EvaluationSection()
+        records = add_texts(records, checkpoint, task, split, evaluation.generation)
+        if "json_validity" in metrics and evaluation.json_schema is not None:
+            schema = read_schema(evaluation.json_schema)
+            records = [{**record, "schema": schema} for record in records]
+        if runs_programs(metrics):
+            records = add_program_runs(records, checkpoint, task, split, evaluation)
     return score_records(records, task, metrics)
 
 
@@ -109,9 +117,37 @@ def choose_metrics(
     for name in metrics:
         kind = choose_kind(name, task)
         check_metrics([name], kind if kind in task.METRIC_KINDS else task.METRIC_KINDS[0])
+    _check_unused(metrics, evaluation)
+    check_programs(metrics, evaluation.code)
+    if "json_validity" in metrics and evaluation.json_schema is not None:
+        from ftkit.metrics.structured import make_validator
+
+        make_validator(read_schema(evaluation.json_schema))
+    return metrics, (best, choose_direction(best, evaluation.greater_is_better))
+
+
+def _check_unused(metrics: Sequence[str], evaluation: EvaluationSection) -> None:
+    """Say which settings no metric reads."""
     if evaluation.generation != GenerationSection() and not needs_texts(metrics):
         logger.warning("evaluation.generation: not used; no metric scores texts, such as rougeL or chrf")
-    return metrics, (best, choose_direction(best, evaluation.greater_is_better))
+    if evaluation.json_schema is not None and "json_validity" not in metrics:
+        logger.warning("evaluation.json_schema: not used; only json_validity reads it")
+    if evaluation.code != CodeSection() and not runs_programs(metrics):
+        logger.warning("evaluation.code: not used; no metric runs programs, such as pass@1")
+
+
+def read_schema(path: str) -> Any:
+    """Read a JSON schema from a file.
+
+    Raises:
+        MetricError: there is no such file, or it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MetricError(f"evaluation.json_schema: {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise MetricError(f"evaluation.json_schema: {path} is no JSON: {error}") from error
 
 
 def check_names(task: Task, evaluation: EvaluationSection) -> None:

@@ -6,7 +6,7 @@ in with the first score.
 
 from ftkit.metrics.catalogue import METRIC_KINDS, METRICS, MetricInfo, describe_metrics, get_info
 from ftkit.metrics.loading import load_metric
-from ftkit.metrics.scoring import has_sums, measure_rows, score, score_rows, score_sums
+from ftkit.metrics.scoring import get_ratio, has_sums, measure_rows, score, score_rows, score_sums
 from ftkit.metrics.selection import check_metrics, compute_metrics
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "compute_metrics",
     "describe_metrics",
     "get_info",
+    "get_ratio",
     "has_sums",
     "load_metric",
     "measure_rows",

@@ -45,6 +45,9 @@ METRIC_KINDS: dict[str, str] = {
     "byte_losses": "predictions: summed loss per row, in nats; references: how many UTF-8 bytes the row has",
     "counts": "predictions: how many were right per row; references: out of how many",
     "texts": "predictions: one text per row; references: one text per row, or a list of them",
+    "json_texts": "predictions: one text per row; references: one text of JSON per row, or a list of them",
+    "schemas": "predictions: one text per row; references: a JSON schema for each row, or None for any JSON",
+    "samples": "predictions: how many programs of a row passed its tests; references: how many there were",
     "tags": "predictions and references: a list of tags per row, as long as its words",
     "answers": "predictions: one text per row, empty for no answer; references: a list of right ones "
     "per row, empty where there is none",
@@ -58,6 +61,7 @@ _POINTS: dict[str, Any] = {"needs_generation": True, "range": (0.0, 100.0), "uni
 
 _SKLEARN, _OURS = "scikit-learn", "definition"
 _CONLL, _SQUAD = "CoNLL 2003 (conlleval)", "SQuAD 2.0; CMRC 2018 for Chinese"
+_CHEN = "Chen et al. 2021, arXiv:2107.03374"
 _SALAZAR = "Salazar et al. 2020, arXiv:1910.14659"
 
 _ALL = (
@@ -125,6 +129,25 @@ _ALL = (
     MetricInfo(
         "exact_match", "texts", "share of texts equal but for white space at the ends", _OURS, **_WRITTEN
     ),
+    MetricInfo(
+        "json_validity", "schemas", "share of texts that are JSON and fit the schema", _OURS, **_WRITTEN
+    ),
+    MetricInfo(
+        "json_match", "json_texts", "share of texts that are the right JSON, in any layout", _OURS, **_WRITTEN
+    ),
+    MetricInfo(
+        "function_call_match",
+        "json_texts",
+        "share of texts that call the right functions with the right arguments",
+        _OURS,
+        **_WRITTEN,
+    ),
+    MetricInfo(
+        "function_name_match", "json_texts", "the same, but for the arguments of calls", _OURS, **_WRITTEN
+    ),
+    MetricInfo("pass@1", "samples", "share of programs that pass their tests", _CHEN, **_WRITTEN),
+    MetricInfo("pass@5", "samples", "share of rows of which one in 5 programs passes", _CHEN, **_WRITTEN),
+    MetricInfo("pass@10", "samples", "share of rows of which one in 10 programs passes", _CHEN, **_WRITTEN),
     MetricInfo("entity_f1", "tags", "F1 of entities with exactly the right type and bounds", _CONLL),
     MetricInfo("entity_precision", "tags", "share of the predicted entities that are exactly right", _CONLL),
     MetricInfo("entity_recall", "tags", "share of the true entities that are found exactly", _CONLL),

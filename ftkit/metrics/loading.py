@@ -101,6 +101,9 @@ def _make_features(kind: str) -> Any:
         "byte_losses": [(number, number)],
         "counts": [(number, number)],
         "texts": [(text, text), (text, Sequence(text))],
+        "json_texts": [(text, text), (text, Sequence(text))],
+        "schemas": [(text, text)],
+        "samples": [(number, number)],
         "tags": [(Sequence(text), Sequence(text))],
         "answers": [(text, Sequence(text))],
     }

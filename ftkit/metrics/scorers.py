@@ -5,7 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ftkit.metrics import answers, classification, combining, entities, language, regression, texts
+from ftkit.metrics import (
+    answers,
+    classification,
+    combining,
+    entities,
+    language,
+    programs,
+    regression,
+    structured,
+    texts,
+)
 from ftkit.metrics.combining import combine_classes, combine_ratio
 from ftkit.metrics.inputs import Floats
 
@@ -50,6 +60,10 @@ def _score_losses(then: Callable[[float], float] | None) -> Scorer:
 
 def _score_rouge(rouge_type: str) -> Scorer:
     return Scorer(measure=partial(texts.measure_rouge, rouge_type=rouge_type), combine=combine_ratio)
+
+
+def _score_samples(drawn: int) -> Scorer:
+    return Scorer(measure=partial(programs.measure_passes, drawn=drawn), combine=combine_ratio)
 
 
 def _score_entities(statistic: str) -> Scorer:
@@ -98,6 +112,15 @@ SCORERS: dict[str, Scorer] = {
     "rougeL": _score_rouge("rougeL"),
     "rougeLsum": _score_rouge("rougeLsum"),
     "exact_match": Scorer(measure=texts.measure_exact_match, combine=combine_ratio),
+    "json_validity": Scorer(measure=structured.measure_json_validity, combine=combine_ratio),
+    "json_match": Scorer(measure=structured.measure_json_match, combine=combine_ratio),
+    "function_call_match": Scorer(measure=structured.measure_function_calls, combine=combine_ratio),
+    "function_name_match": Scorer(
+        measure=partial(structured.measure_function_calls, names_only=True), combine=combine_ratio
+    ),
+    "pass@1": _score_samples(1),
+    "pass@5": _score_samples(5),
+    "pass@10": _score_samples(10),
     "entity_f1": _score_entities("f1"),
     "entity_precision": _score_entities("precision"),
     "entity_recall": _score_entities("recall"),

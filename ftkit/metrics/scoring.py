@@ -11,6 +11,9 @@ of both models' rows: then columns mean the same.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import MetricError
@@ -43,6 +46,29 @@ def score(name: str, predictions: Any, references: Any, **options: Any) -> float
 def has_sums(name: str) -> bool:
     """Say whether a metric adds up over rows, so that `measure_rows` can be used."""
     return _get_scorer(name).measure is not None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A metric that divides the first sum by the second."""
+
+    then: Callable[[float], float] | None
+    """What is done to the quotient; None where that is the score. It passes NaN on."""
+
+
+def get_ratio(name: str) -> Ratio | None:
+    """Tell whether a metric is a ratio of two sums, so that many can be computed at once; None if not."""
+    from ftkit.metrics.combining import combine_ratio
+
+    scorer = _get_scorer(name)
+    combine = scorer.combine
+    if scorer.when_empty is not None:
+        return None
+    if combine is combine_ratio:
+        return Ratio(None)
+    if isinstance(combine, partial) and combine.func is combine_ratio:
+        return Ratio(combine.keywords["then"])
+    return None
 
 
 def measure_rows(name: str, predictions: Any, references: Any, **options: Any) -> "Floats":

@@ -13,6 +13,7 @@ from typing import Any
 from ftkit.checks.adapter import check_adapter, try_adapter
 from ftkit.checks.findings import Check, Finding
 from ftkit.checks.labels import check_labels
+from ftkit.checks.leakage import check_leakage
 from ftkit.checks.progress import check_progress
 from ftkit.checks.resources import (
     Probe,
@@ -118,13 +119,14 @@ def check_ready(recipe: Recipe, ready: Ready, *, name: str = "recipe", forced: b
         forced: whether the run starts whatever is found.
     """
     training, base, task = recipe.training, ready.base, ready.task
+    order = [place for step in _plan_epoch(recipe, ready) for place in step]
     trained = {
         split_name: list(
             read_trained(
                 task,
                 base.tokenizer,
                 split,
-                choose_sample(split, batch_size=training.batch_size, seed=training.seed),
+                choose_sample(split, order if split_name == "train" else ()),
                 training.seed,
             )
         )
@@ -149,6 +151,17 @@ def check_ready(recipe: Recipe, ready: Ready, *, name: str = "recipe", forced: b
     ]
     shown = show_examples(task, base.tokenizer, ready.splits["train"], trained["train"])
     return Check(name, tuple(findings), tuple(one.as_dict() for one in measured), shown, forced)
+
+
+def _plan_epoch(recipe: Recipe, ready: Ready) -> list[list[int]]:
+    """Deal the examples of the first epoch into steps, as training does."""
+    return plan_epoch(
+        len(ready.splits["train"].examples),
+        recipe.training.batch_size,
+        seed=recipe.training.seed,
+        epoch=0,
+        mixture=ready.mixture,
+    )
 
 
 def check_before_start(recipe: Recipe, ready: Ready, *, forced: bool) -> Check:
@@ -189,6 +202,8 @@ def _check_data(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
     for counted in ready.changes.list_counts():
         what = RULES.get(counted["rule"], f"{counted['action']} by {counted['rule']}")
         yield Finding("data", "note", f"{counted['split']}: {counted['rows']:,} rows: {what}")
+    if ready.rows.leakage is not None:
+        yield from check_leakage(ready.rows.leakage)
     if choose_held_out(ready.splits) is None:
         message = (
             "no rows are held out, so that nothing will say whether the tuning helped; set data.test or "
@@ -227,7 +242,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
     yield from check_schedule_fits(
         training,
         recipe.evaluation,
-        num_examples=len(split.examples),
+        num_examples=ready.num_per_epoch,
         validates="validation" in ready.splits,
     )
     sizes = _measure_sizes(recipe, ready, adapted)
@@ -242,8 +257,8 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         bytes_per_token=sizes.num_values,
         longest=max(lengths),
     )
-    places = plan_epoch(len(lengths), training.batch_size, seed=training.seed, epoch=0)[0]
-    probe = run_probe(base, ready.task, split, places, limit=limit, seed=training.seed)
+    first_step = _plan_epoch(recipe, ready)[0]
+    probe = run_probe(base, ready.task, split, first_step, limit=limit, seed=training.seed)
     yield from judge_probe(
         probe,
         base,
@@ -298,7 +313,7 @@ def _estimate_time(
     from ftkit.training.callbacks import format_seconds
 
     training = recipe.training
-    per_epoch = count_steps(len(lengths), training.batch_size)
+    per_epoch = count_steps(ready.num_per_epoch, training.batch_size)
     epochs = count_total_steps(training, per_epoch) / per_epoch
     scored = {
         name: sum(read_lengths(split.examples)) for name, split in ready.splits.items() if name != "train"
@@ -309,7 +324,7 @@ def _estimate_time(
     final = 2 * scored[held_out.name] if held_out is not None else 0
     seconds = estimate_seconds(
         probe,
-        train_tokens=epochs * sum(lengths),
+        train_tokens=epochs * sum(lengths) * ready.num_per_epoch / len(lengths),
         scored_tokens=final + times * scored.get("validation", 0),
         trained_share=sizes.num_trained / sizes.num_parameters,
     )

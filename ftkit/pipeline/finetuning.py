@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Changes
+from ftkit.data import Changes, Leakage, Mixture
 from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -35,6 +35,7 @@ from ftkit.models import (
     save_model,
 )
 from ftkit.pipeline.checking import add_checks, check_before_start
+from ftkit.pipeline.further_scores import add_further
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import claim, read_recipe, write_start
 from ftkit.recipe import Recipe
@@ -45,6 +46,7 @@ from ftkit.runs import (
     is_main_process,
     read_json,
     write_json,
+    write_json_lines,
     write_text,
 )
 from ftkit.tasks import Task
@@ -83,15 +85,21 @@ def finetune(
     ready = make_ready(recipe)
     checked = check_before_start(recipe, ready, forced=force)
     task, splits, base, label_counts = ready.task, ready.splits, ready.base, ready.label_counts
-    metrics, best_metric = ready.metrics, ready.best_metric
+    metrics, best_metric, mixture, further = ready.metrics, ready.best_metric, ready.mixture, ready.further
     with discard_unstarted(folder, continued=continued):
         write_start(folder, recipe, task, splits, ready.changes, base, checked, continued=continued)
+        write_leakage(folder, ready.rows.leakage)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
-        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts)
+        if recipe.evaluation.baseline:
+            further.score("base", base)
+        result = tune(recipe, task, base, splits, folder, metrics, best_metric, label_counts, mixture=mixture)
     scored |= score_tuned(recipe, task, base, splits, metrics)
+    further.score("tuned", base)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
+    report = add_further(report, further)
+    report = add_changes(report, ready.rows.num_read, ready.changes)
+    report |= report_rows(ready.rows.leakage, mixture)
     report = add_checks(report, checked, folder, max_grad_norm=recipe.training.max_grad_norm)
-    report = add_changes(report, ready.num_read, ready.changes)
     return finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
 
 
@@ -124,7 +132,7 @@ def score_baselines(
         return {}
     logger.info("scoring the base on %d %s rows", len(held_out.rows), held_out.name)
     base.threshold = find_threshold(base, task, splits.get("validation"))
-    scored = score_model(base, task, held_out, metrics, recipe.evaluation.generation)
+    scored = score_model(base, task, held_out, metrics, recipe.evaluation)
     note_threshold(folder, "base", base.threshold)
     counts = [label_counts.get(name, 0) for name in base.labels]
     trivial = task.predict_trivially(scored.records, counts)
@@ -141,6 +149,8 @@ def tune(
     metrics: Sequence[str],
     best_metric: tuple[str, bool],
     label_counts: Mapping[str, int],
+    *,
+    mixture: Mixture | None = None,
 ) -> TrainingResult:
     """Train the base in place and save it; an adapter is saved by itself and then merged."""
     from transformers import set_seed
@@ -160,8 +170,8 @@ def tune(
 
     def validate() -> dict[str, float]:
         assert validation is not None
-        generation = recipe.evaluation.generation
-        return score_model(base, task, validation, metrics, generation, finds_threshold=True).scores
+        evaluation = recipe.evaluation
+        return score_model(base, task, validation, metrics, evaluation, finds_threshold=True).scores
 
     result = train(
         base,
@@ -179,6 +189,7 @@ def tune(
             num_rows=len(splits["train"].rows),
             multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
         ),
+        mixture=mixture,
     )
     if recipe.adapter is not None:
         if is_main_process():
@@ -207,7 +218,7 @@ def score_tuned(
     if held_out is None:
         return {}
     logger.info("scoring the tuned model")
-    return {"tuned": score_model(base, task, held_out, metrics, recipe.evaluation.generation)}
+    return {"tuned": score_model(base, task, held_out, metrics, recipe.evaluation)}
 
 
 def report_run(
@@ -250,6 +261,18 @@ def add_changes(report: Mapping[str, Any], num_read: Mapping[str, int], changes:
         for name, counts in report["data"].items()
     }
     return {**report, "data": data, "changes": changes.list_counts()}
+
+
+def write_leakage(folder: RunFolder, leakage: Leakage | None) -> None:
+    """Write which training rows repeat which held-out rows, as JSON lines."""
+    if leakage is not None and is_main_process():
+        write_json_lines(folder.data / "leakage.jsonl", leakage)
+
+
+def report_rows(leakage: Leakage | None, mixture: Mixture | None) -> dict[str, Any]:
+    """Return what report.json says of rows that repeat held-out ones, and of the sources in an epoch."""
+    found = {} if leakage is None else {"leakage": leakage.describe()}
+    return found if mixture is None else {**found, "mixing": mixture.describe()}
 
 
 def finish_run(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ftkit.data import Changes, check_columns, prepare_rows
+from ftkit.data import Changes, Mixture, PreparedRows, check_columns, make_mixture, prepare_rows
 from ftkit.evaluation.analysis import check_analysis
 from ftkit.evaluation.scoring import check_names, choose_metrics
 from ftkit.models import Checkpoint
+from ftkit.pipeline.further_scores import FurtherScores, open_further
 from ftkit.pipeline.starting import load_base
 from ftkit.recipe import Recipe
 from ftkit.tasks import Task, get_task, read_labels, suit_task
@@ -19,6 +20,7 @@ from ftkit.tasks.encoding import (
     choose_held_out,
     encode_splits,
     list_encoding_changes,
+    read_example_rows,
 )
 from ftkit.training.checks import check_training
 
@@ -39,8 +41,17 @@ class Ready:
     base: Checkpoint
     changes: Changes
     """Every row that was dropped or changed on the way."""
-    num_read: Mapping[str, int]
-    """Rows read from each source, by the setting that names it."""
+    rows: PreparedRows
+    """The rows before they were encoded."""
+    mixture: Mixture | None
+    """How much of each source an epoch has; None for all of all."""
+    further: FurtherScores
+    """Further data sets and benchmarks to score on."""
+
+    @property
+    def num_per_epoch(self) -> int:
+        """Examples that an epoch has."""
+        return len(self.splits["train"].examples) if self.mixture is None else len(self.mixture)
 
 
 def make_ready(recipe: Recipe) -> Ready:
@@ -62,8 +73,10 @@ def make_ready(recipe: Recipe) -> Ready:
     label_counts = read_labels(task, recipe.data, rows["train"])
     metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
     check_splits(rows, task, recipe.data, tuple(label_counts))
+    further = open_further(recipe, task, tuple(label_counts))
     base = load_base(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
     check_analysis(choose_held_out(splits), recipe.evaluation)
+    mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
     changes = prepared.changes + list_encoding_changes(splits)
-    return Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared.num_read)
+    return Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared, mixture, further)

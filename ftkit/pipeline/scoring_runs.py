@@ -29,8 +29,9 @@ from ftkit.models import (
     Checkpoint,
     Precision,
 )
+from ftkit.pipeline.further_scores import add_further, open_further
 from ftkit.pipeline.starting import load_base
-from ftkit.recipe import Recipe, make_recipe
+from ftkit.recipe import Recipe, change_evaluation, make_recipe
 from ftkit.runs import (
     RunFolder,
     is_main_process,
@@ -53,6 +54,7 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     baseline: bool = True,
     output: str | os.PathLike[str] | None = None,
+    evaluation: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Score a run's model beside its base, or any model, on held-out rows.
 
@@ -65,22 +67,26 @@ def evaluate(
         baseline: score the base of the run too.
         output: where report.json and predictions.jsonl go; by default a new folder in the run's
             `evaluation/`, or nowhere without a run.
+        evaluation: settings of that section that differ from the recipe's, such as `slices` or `harness`.
 
     Raises:
         FtkitError: what does not fit, and what to do.
     """
     recipe, folder = read_subject(run, model=model, task=task, data=data, columns=columns)
+    recipe = change_evaluation(recipe, evaluation or {})
     if output is not None:
         check_output(Path(output))
     name, rows = load_held_out(recipe, data)
     module = open_task(recipe, folder, rows)
+    further = open_further(recipe, module, read_label_names(recipe, module, folder, rows))
     scored: dict[str, Scored] = {}
     for who in ["model"] if folder is None else ["base", "tuned"] if baseline else ["tuned"]:
         subject = open_subject(who, recipe, module, folder, rows)
         metrics, _ = choose_metrics(module, recipe.evaluation, subject.labels)
         split = encode_splits(recipe.task, module, {name: rows}, subject, recipe.data)[name]
         check_analysis(split, recipe.evaluation)
-        scored[who] = score_model(subject, module, split, metrics, recipe.evaluation.generation)
+        scored[who] = score_model(subject, module, split, metrics, recipe.evaluation)
+        further.score(who, subject)
     last = list(scored.values())[-1]
     report = make_report(
         task_name=recipe.task,
@@ -93,6 +99,7 @@ def evaluate(
         details=module.explain(last.records, subject.labels),
         notes=[HEAD_NOTE] if subject.head_is_new else [],
     )
+    report = add_further(report, further)
     if not is_main_process() or (folder is None and output is None):
         return Evaluation(report)
     where = make_new_folder(folder.evaluation) if folder and output is None else Path(str(output))
@@ -129,7 +136,7 @@ def load_held_out(recipe: Recipe, data: Any) -> tuple[str, Rows]:
     if data is not None:
         name = str(data) if isinstance(data, (str, Path)) else "rows in memory"
         return name, prepare_held_out(recipe.data, data, columns=columns)[0]
-    splits = prepare_rows(recipe.data, seed=recipe.training.seed, columns=columns).splits
+    splits = prepare_rows(recipe.data, seed=recipe.training.seed, columns=columns, for_training=False).splits
     for split in HELD_OUT:
         if split in splits:
             return split, splits[split]
@@ -143,10 +150,17 @@ def open_task(recipe: Recipe, folder: RunFolder | None, rows: Rows) -> Task:
     return get_task(recipe.task, read_json(folder.info).get("problem_type"))
 
 
+def read_label_names(recipe: Recipe, task: Task, folder: RunFolder | None, rows: Rows) -> tuple[str, ...]:
+    """Return the labels of a run, or without one those of the rows."""
+    if folder is None:
+        return tuple(read_labels(task, recipe.data, rows))
+    return tuple(read_json(folder.info)["labels"])
+
+
 def open_subject(who: str, recipe: Recipe, task: Task, folder: RunFolder | None, rows: Rows) -> Checkpoint:
     """Load a model to score: a run's tuned one, its base, or a bare one with the labels of the rows."""
     if folder is None:
-        return load_base(recipe, task, labels=tuple(read_labels(task, recipe.data, rows)))
+        return load_base(recipe, task, labels=read_label_names(recipe, task, folder, rows))
     info = read_json(folder.info)
     threshold = info.get("thresholds", {}).get(who)
     if who == "base":

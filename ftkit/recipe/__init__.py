@@ -2,15 +2,18 @@
 
 from ftkit.recipe.dumping import dump_recipe
 from ftkit.recipe.known_names import OWNED_ARGUMENTS
-from ftkit.recipe.loading import load_recipe, make_recipe
+from ftkit.recipe.loading import change_evaluation, load_recipe, make_recipe, read_evaluation_words
 from ftkit.recipe.names import TASKS
 from ftkit.recipe.schema import make_json_schema
 from ftkit.recipe.sections import (
     AdapterSection,
+    AlsoSection,
     ChecksSection,
+    CodeSection,
     DataSection,
     EvaluationSection,
     GenerationSection,
+    HarnessSection,
     ModelSection,
     Recipe,
     TrainingSection,
@@ -23,18 +26,23 @@ __all__ = [
     "TASKS",
     "AdapterSection",
     "ChecksSection",
+    "AlsoSection",
+    "CodeSection",
     "DataSection",
     "EvaluationSection",
     "GenerationSection",
+    "HarnessSection",
     "ModelSection",
     "Recipe",
     "Starter",
     "TrainingSection",
+    "change_evaluation",
     "dump_recipe",
     "load_recipe",
     "make_json_schema",
     "make_recipe",
     "make_settings_table",
     "make_starter",
+    "read_evaluation_words",
     "write_starter",
 ]

@@ -9,7 +9,7 @@ from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.paths import is_address
 from ftkit.recipe.sections import SplitSection, TrainingSection
 from ftkit.recipe.settings import names_setting
-from ftkit.recipe.values import show
+from ftkit.recipe.values import names_source, show
 
 Conflict = tuple[KeyPath, str]
 
@@ -25,6 +25,7 @@ def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
     checks = (
         _check_model(model) if isinstance(values.get("model"), Mapping) else (),
         _check_split(_take_mapping(data, "split")),
+        _check_mixing(_take_mapping(data, "mixing"), data.get("train")),
         _check_batch(training),
         _check_early_stopping(training, data, evaluation),
         _check_best_metric(evaluation),
@@ -69,6 +70,24 @@ def _check_split(split: Mapping[str, Any]) -> Iterator[Conflict]:
     if by == "random" and column is not None:
         problem = "does nothing with by: random; take it out, or say by: group, stratified or time"
         yield ("data", "split", "column"), problem
+
+
+def _check_mixing(mixing: Mapping[str, Any], train: Any) -> Iterator[Conflict]:
+    entries = train if isinstance(train, list) else [train]
+    num_sources = sum(isinstance(each, str) or names_source(each) for each in entries)
+    weighted = any(names_source(each) and "weight" in each for each in entries)
+    if mixing.get("temperature") is not None:
+        if num_sources < 2:
+            yield (
+                ("data", "mixing", "temperature"),
+                "does nothing with one source; list several in data.train",
+            )
+        if weighted:
+            problem = "makes the weights, and data.train gives some; take one of the two out"
+            yield ("data", "mixing", "temperature"), problem
+    elif mixing.get("stopping_strategy") == "first_exhausted" and not weighted:
+        key = ("data", "mixing", "stopping_strategy")
+        yield key, "does nothing without weights; give the sources of data.train weights, or a temperature"
 
 
 def _check_batch(training: Mapping[str, Any]) -> Iterator[Conflict]:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ftkit.recipe.sections import Recipe
-from ftkit.recipe.values import MEMORY_MARK
+from ftkit.recipe.values import MEMORY_MARK, names_source
 from ftkit.recipe.yaml_reader import CORE_SCHEMA
 
 _HEADER = (
@@ -44,6 +44,9 @@ def dump_recipe(recipe: Recipe) -> str:
     written = {key: _write_source(source) for key, source in sources.items()}
     values["data"] = {**written, **values["data"]}
     in_memory = [f"data.{key}" for key in sources if written[key] is not sources[key]]
+    for name, also in recipe.evaluation.also.items():
+        values["evaluation"]["also"][name]["data"] = _write_source(also.data)
+        in_memory += [f"evaluation.also.{name}.data"] * (_write_source(also.data) is not also.data)
     header = _HEADER
     if in_memory:
         names = ", ".join(in_memory)
@@ -59,7 +62,9 @@ def to_yaml(values: Mapping[str, Any]) -> str:
 
 def _write_source(source: Any) -> Any:
     """Keep what names rows; put a short text in place of rows themselves."""
-    is_rows = isinstance(source, list) and not isinstance(source[0], str)
+    is_rows = isinstance(source, list) and not any(
+        isinstance(each, str) or names_source(each) for each in source
+    )
     if source is None or (isinstance(source, (str, int, float, list)) and not is_rows):
         return source
     return f"{MEMORY_MARK} {len(source):,} rows"

@@ -19,6 +19,7 @@ SHORT_FORMS = {
     "model": ("base", str),
     "data": ("train", object),
     "data.split": ("by", str),
+    "data.leakage": ("action", str),
     "adapter": ("method", str),
 }
 """What a section may be, other than a mapping, and the setting that it then stands for."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ftkit.recipe.conflicts import find_conflicts
 from ftkit.recipe.layers import drop_empty_sections, extend_layer, load_layers, merge_layers, read_override
 from ftkit.recipe.messages import explain_errors
-from ftkit.recipe.mistakes import Layer, Mistake, make_error, write_key
+from ftkit.recipe.mistakes import COMMAND_LINE, Layer, Mistake, make_error, write_key
 from ftkit.recipe.paths import is_address, make_absolute
 from ftkit.recipe.sections import Recipe, Section
 from ftkit.recipe.values import show
@@ -57,6 +57,41 @@ def make_recipe(mapping: Mapping[str, Any], *, folder: str | Path) -> Recipe:
     layer = extend_layer(Layer(_make_plain(mapping, start)), start)
     name = str(layer.values.get("task")).rsplit(".", 1)[-1]
     return _check_layer(layer, start / "runs" / name, context={})
+
+
+def read_evaluation_words(words: Sequence[str]) -> dict[str, Any]:
+    """Read words of the command line such as `evaluation.slices=[genre]` into the settings of that section.
+
+    Raises:
+        RecipeError: a word of another section: an evaluation changes how a model is measured, not what it is.
+    """
+    layers = [read_override(word, Path.cwd()) for word in words]
+    for word, layer in zip(words, layers, strict=True):
+        if list(layer.values) != ["evaluation"]:
+            problem = f"only settings of evaluation can be changed here; found {show(word)}"
+            raise make_error(Mistake(COMMAND_LINE, "", problem))
+    merged = reduce(merge_layers, layers, Layer({"evaluation": {}}))
+    return dict(merged.values["evaluation"] or {})
+
+
+def change_evaluation(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Change how a recipe's model is measured.
+
+    Args:
+        recipe: a resolved recipe.
+        values: settings of its section `evaluation`; relative paths begin at the current directory.
+
+    Raises:
+        RecipeError: lists every mistake.
+    """
+    layer = extend_layer(Layer({"evaluation": dict(values)}), Path.cwd())
+    below = Layer({"evaluation": recipe.evaluation.model_dump()})
+    merged = merge_layers(below, layer)
+    others = {name: getattr(recipe, name) for name in Recipe.model_fields}
+    try:
+        return Recipe.model_validate({**others, **merged.values}, context={})
+    except ValidationError as error:
+        raise make_error(*explain_errors(error, merged)) from error
 
 
 def _check_layer(layer: Layer, default_output: Path, *, context: Mapping[str, bool]) -> Recipe:

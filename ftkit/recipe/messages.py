@@ -4,13 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ftkit.recipe.known_names import suggest_value
 from ftkit.recipe.mistakes import KeyPath, Layer, Mistake, write_key
-from ftkit.recipe.sections import Recipe
-from ftkit.recipe.settings import SECTIONS, list_settings, suggest_setting
+from ftkit.recipe.settings import find_section, list_settings, suggest_setting
 from ftkit.recipe.values import PERCENT, show, suggest_colon
 
 _REQUIREMENTS = {
@@ -126,6 +125,6 @@ def _read_number(text: str) -> float | None:
 
 
 def _explain_missing(path: KeyPath) -> str:
-    section: type[BaseModel] = SECTIONS[str(path[0])] if len(path) > 1 else Recipe
+    section = find_section(path)[1]
     example = (section.model_fields[str(path[-1])].examples or ["..."])[0]
     return f"missing; add it, such as {path[-1]}: {example}"

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit.recipe.values import MEMORY_MARK, PERCENT, make_printable
+from ftkit.recipe.values import MEMORY_MARK, PERCENT, make_printable, names_source
 
-_PATH_SETTINGS = {"model": ("base", "tokenizer"), "data": ("train", "validation", "test")}
+_PATH_SETTINGS: dict[str, tuple[str, ...]] = {
+    "model": ("base", "tokenizer"),
+    "data": ("train", "validation", "test"),
+    "data.leakage": ("against",),
+}
 _ADDRESS = re.compile(r"pypi:|[A-Za-z][A-Za-z0-9+.-]+://")
 _HUB_ID = re.compile(r"(?P<parts>\w[\w.-]*(/\w[\w.-]*)*)(\?\w+=.*)?", re.ASCII)
+_TASK_FILE = re.compile(r"\.ya?ml$", re.IGNORECASE)
 _FILE_SUFFIX = re.compile(
     r"\.(json|jsonl|ndjson|csv|tsv|parquet|arrow|txt|text|md|ya?ml|gguf|safetensors|bin|pt|pth|gz|zip)$",
     re.IGNORECASE,
@@ -20,22 +25,58 @@ _FILE_SUFFIX = re.compile(
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make every path in the sections of one recipe absolute; leave addresses and hub ids alone."""
-    resolved = dict(values)
-    for name, keys in _PATH_SETTINGS.items():
-        section = values.get(name)
-        if isinstance(section, Mapping):
-            found = {key: _resolve_entry(section[key], folder) for key in keys if key in section}
-            resolved[name] = {**section, **found}
+    resolved = _resolve_section(values, folder, "")
+    evaluation = values.get("evaluation")
+    if isinstance(evaluation, Mapping):
+        resolved["evaluation"] = _resolve_evaluation(evaluation, folder)
     output = values.get("output_dir")
     if isinstance(output, str) and output and not is_address(output):
         resolved["output_dir"] = make_absolute(output, folder)
     return resolved
 
 
+def _resolve_section(values: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """Resolve the paths in one section, the top of the recipe having no name, and in those inside it."""
+    resolved = dict(values)
+    for key in _PATH_SETTINGS.get(name, ()):
+        if key in values:
+            resolved[key] = _resolve_entry(values[key], folder)
+    for inner in _PATH_SETTINGS:
+        outer, _, key = inner.rpartition(".")
+        if outer == name and isinstance(values.get(key), Mapping):
+            resolved[key] = _resolve_section(values[key], folder, inner)
+    return resolved
+
+
+def _resolve_evaluation(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Resolve the files that an evaluation reads: further rows, a schema, tasks of the harness."""
+    resolved = dict(section)
+    if isinstance(section.get("json_schema"), str):
+        resolved["json_schema"] = make_absolute(section["json_schema"], folder)
+    also = section.get("also")
+    if isinstance(also, Mapping):
+        resolved["also"] = {
+            name: {**each, "data": _resolve_entry(each["data"], folder)}
+            if isinstance(each, Mapping) and "data" in each
+            else each
+            for name, each in also.items()
+        }
+    harness = section.get("harness")
+    if isinstance(harness, Mapping) and isinstance(harness.get("tasks"), list):
+        tasks = [
+            make_absolute(task, folder) if isinstance(task, str) and _TASK_FILE.search(task) else task
+            for task in harness["tasks"]
+        ]
+        resolved["harness"] = {**harness, "tasks": tasks}
+    return resolved
+
+
 def _resolve_entry(entry: Any, folder: Path) -> Any:
     """Resolve one text or each text of a list; anything else is for the check of types to judge."""
     if isinstance(entry, list):
-        return [_resolve_entry(each, folder) if isinstance(each, str) else each for each in entry]
+        return [_resolve_entry(each, folder) if not isinstance(each, list) else each for each in entry]
+    if names_source(entry):
+        return {**entry, "source": _resolve_entry(entry["source"], folder)}
     return make_absolute(entry, folder) if isinstance(entry, str) and names_path(entry, folder) else entry
 
 

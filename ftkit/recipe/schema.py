@@ -13,6 +13,7 @@ _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ],
     "data.split": [{"enum": ["random", "stratified"]}],
+    "data.leakage": [{"enum": ["drop", "error", "allow"]}],
     "adapter": [{"enum": ["lora", "none"]}, {"type": "null"}],
     "training": [{"type": "null"}],
     "evaluation": [{"type": "null"}],

@@ -11,10 +11,15 @@ from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
 from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.sections import (
     AdapterSection,
+    AlsoSection,
     ChecksSection,
+    CodeSection,
     DataSection,
     EvaluationSection,
     GenerationSection,
+    HarnessSection,
+    LeakageSection,
+    MixingSection,
     ModelSection,
     Recipe,
     Section,
@@ -27,13 +32,20 @@ SECTIONS: dict[str, type[Section]] = {
     "model": ModelSection,
     "data": DataSection,
     "data.split": SplitSection,
+    "data.leakage": LeakageSection,
+    "data.mixing": MixingSection,
     "adapter": AdapterSection,
     "training": TrainingSection,
     "evaluation": EvaluationSection,
     "evaluation.generation": GenerationSection,
     "checks": ChecksSection,
+    "evaluation.code": CodeSection,
+    "evaluation.harness": HarnessSection,
 }
 """The groups of settings, by the key that opens each in a recipe."""
+
+NAMED_SECTIONS: dict[str, type[Section]] = {"evaluation.also": AlsoSection}
+"""Groups of settings that stand under names of the user's choice, by the key above the names."""
 
 
 def list_settings() -> dict[str, FieldInfo]:
@@ -46,8 +58,20 @@ def _list_fields(section: type[Section], prefix: str) -> Iterator[tuple[str, Fie
         inner = SECTIONS.get(prefix + key)
         if inner is None:
             yield prefix + key, field
+            if prefix + key in NAMED_SECTIONS:
+                yield from _list_fields(NAMED_SECTIONS[prefix + key], f"{prefix}{key}.NAME.")
         else:
             yield from _list_fields(inner, f"{prefix}{key}.")
+
+
+def find_section(path: KeyPath) -> tuple[str, type[Section]]:
+    """Return the group that a setting stands in, by its key and its class; "" for the recipe itself."""
+    nested = ".".join(map(str, path[:-1]))
+    named = ".".join(map(str, path[:-2]))
+    if named in NAMED_SECTIONS:
+        return named, NAMED_SECTIONS[named]
+    group = nested if nested in SECTIONS else str(path[0]) if len(path) > 1 else ""
+    return group, SECTIONS[group] if group else Recipe
 
 
 def allows_null(field: FieldInfo) -> bool:
@@ -64,9 +88,7 @@ def suggest_setting(path: KeyPath) -> str:
 
 def _suggest_in_sections(path: KeyPath) -> str:
     name = re.sub(r"[\s-]+", "_", str(path[-1]).strip()).lower()
-    nested = ".".join(map(str, path[:-1]))
-    group = nested if nested in SECTIONS else str(path[0]) if len(path) > 1 else ""
-    section = SECTIONS[group] if group else Recipe
+    group, section = find_section(path)
     siblings = [*section.model_fields, *(() if group else ("extends",))]
     homes = [key for key, each in SECTIONS.items() if name in each.model_fields]
     if name in siblings:

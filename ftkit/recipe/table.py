@@ -29,7 +29,7 @@ def make_settings_table() -> str:
         section, _, key = name.rpartition(".")
         if name == "adapter.method":
             lines.append(_make_line("adapter", {**properties["adapter"], "anyOf": _ADAPTER_FORMS}, "`null`"))
-        key_of_section = f"{section.rpartition('.')[2].title()}Section"
+        key_of_section = f"{section.removesuffix('.NAME').rpartition('.')[2].title()}Section"
         group = schema["$defs"][key_of_section]["properties"] if section else properties
         default = "required" if field.is_required() else f"`{_write_inline(group[key]['default'])}`"
         lines.append(_make_line(name, group[key], default))

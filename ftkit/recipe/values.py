@@ -107,6 +107,43 @@ def _check_source(value: Any, info: ValidationInfo) -> Any:
     )
 
 
+def names_source(entry: object) -> bool:
+    """Tell a source with its part in the mixture, `{source: ..., weight: ...}`, from a row in memory."""
+    return (
+        isinstance(entry, Mapping)
+        and "source" in entry
+        and len(entry) > 1
+        and entry.keys() <= {"source", "weight", "rows"}
+    )
+
+
+def _check_train(value: Any, info: ValidationInfo) -> Any:
+    """Accept what `_check_source` does, and a list in which sources have a weight or a number of rows."""
+    from_file = (info.context or {}).get("from_file")
+    if not isinstance(value, list) or not any(
+        isinstance(each, Mapping) and "source" in each if from_file else names_source(each) for each in value
+    ):
+        return _check_source(value, info)
+    return [_check_mixed(each, number, info) for number, each in enumerate(value, 1)]
+
+
+def _check_mixed(entry: Any, number: int, info: ValidationInfo) -> Any:
+    """Check one entry of a list of sources, some of which have a weight or a number of rows."""
+    if not isinstance(entry, Mapping):
+        return _check_source(entry, info)
+    if not names_source(entry) or ("weight" in entry and "rows" in entry):
+        refuse(
+            f"a source is a file, or {{source: FILE}} with a weight or a number of rows; found {show(entry)}"
+        )
+    weight, rows = entry.get("weight", 1), entry.get("rows", 1)
+    is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not (is_number and 0 < weight < math.inf):
+        refuse(f"the weight of source {number} must be a number above 0; found {show(weight)}")
+    if not (_is_whole(rows) and rows >= 1):
+        refuse(f"the rows of source {number} must be a whole number from 1; found {show(rows)}")
+    return {**entry, "source": _check_source(entry["source"], info)}
+
+
 def _is_table(value: object) -> bool:
     """Tell whether a value is a datasets.Dataset, without importing datasets."""
     return any(
@@ -180,6 +217,22 @@ _SOURCE_SCHEMA: dict[str, Any] = {
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ]
 }
+_MIXED_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "source": _SOURCE_SCHEMA,
+        "weight": {"type": "number", "exclusiveMinimum": 0},
+        "rows": {"type": "integer", "minimum": 1},
+    },
+    "oneOf": [{"required": ["source", "weight"]}, {"required": ["source", "rows"]}],
+    "additionalProperties": False,
+}
+_TRAIN_SCHEMA = {
+    "anyOf": [
+        _SOURCE_SCHEMA["anyOf"][0],
+        {"type": "array", "items": {"anyOf": [_SOURCE_SCHEMA["anyOf"][0], _MIXED_SCHEMA]}, "minItems": 1},
+    ]
+}
 _SPLIT_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": 1},
@@ -215,6 +268,7 @@ Share = Annotated[
 Text = Annotated[str, Field(min_length=1)]
 Plain = Annotated[dict[str, Any], BeforeValidator(_check_plain)]
 Source = Annotated[Any, BeforeValidator(_check_source), WithJsonSchema(_SOURCE_SCHEMA)]
+TrainSource = Annotated[Any, BeforeValidator(_check_train), WithJsonSchema(_TRAIN_SCHEMA)]
 Split = Annotated[Any, BeforeValidator(_check_split), WithJsonSchema(_SPLIT_SCHEMA)]
 Warmup = Annotated[int | float, BeforeValidator(_check_warmup), WithJsonSchema(_WARMUP_SCHEMA)]
 ClassWeights = Annotated[

@@ -38,7 +38,7 @@ __all__ = [
 
 VERSION = 1
 SUMMARY = "predict every next token of plain text (continued pretraining)"
-COLUMNS = (Column("text", "text", required=True, meaning="one document"),)
+COLUMNS = (Column("text", "text", required=True, meaning="one document", compared_as="text"),)
 READS = frozenset({"data.documents"})
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"

@@ -50,14 +50,27 @@ logger = logging.getLogger(__name__)
 VERSION = 2
 SUMMARY = "learn an assistant's answers from conversations"
 COLUMNS = (
-    Column("messages", "messages", required=False, meaning="the conversation: role and content of each turn"),
-    Column("conversations", "list", required=False, meaning="instead of messages: ShareGPT's from and value"),
+    Column(
+        "messages",
+        "messages",
+        required=False,
+        meaning="the conversation: role and content of each turn",
+        compared_as="prompt",
+    ),
+    Column(
+        "conversations",
+        "list",
+        required=False,
+        meaning="instead of messages: ShareGPT's from and value",
+        compared_as="prompt",
+    ),
     Column(
         "prompt",
         "text",
         required=False,
         meaning="instead of messages: what the user says",
         also=(*PROMPT_COLUMNS[1:], "input"),
+        compared_as="prompt",
     ),
     Column(
         "answer",
@@ -67,14 +80,16 @@ COLUMNS = (
         also=ANSWER_COLUMNS[1:],
     ),
     Column("system", "text", required=False, meaning="the system's turn"),
-    Column("history", "list", required=False, meaning="earlier pairs of prompt and answer"),
+    Column(
+        "history", "list", required=False, meaning="earlier pairs of prompt and answer", compared_as="prompt"
+    ),
     Column("tools", "any", required=False, meaning="the functions that the assistant may call"),
     Column("weight", "number", required=False, meaning="how much its loss counts; turns may have one too"),
 )
 READS = frozenset({"data.train_on", "data.source_prefix"})
 MODEL_CLASS = "AutoModelForCausalLM"
 ADAPTER_TYPE = "CAUSAL_LM"
-METRIC_KINDS = ("losses", "texts")
+METRIC_KINDS = ("losses", "texts", "json_texts", "schemas", "samples")
 METRICS = ("perplexity", "loss")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True
@@ -155,7 +170,9 @@ def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encodin
 def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[Any], Sequence[Any]]:
     """Return summed losses and numbers of tokens, or texts and what they should be, without reasoning."""
     found, wanted = next_token.list_scored(records, kind)
-    return ([drop_reasoning(text) for text in found], wanted) if kind == "texts" else (found, wanted)
+    if kind in ("losses", "samples"):
+        return found, wanted
+    return [drop_reasoning(text) for text in found], wanted
 
 
 def drop_reasoning(text: str) -> str:

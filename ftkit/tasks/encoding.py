@@ -25,6 +25,8 @@ from ftkit.tasks.segmenter import fingerprint_segmenter
 
 if TYPE_CHECKING:
     import datasets
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from ftkit.models import Checkpoint
@@ -64,6 +66,12 @@ class Split:
 def list_encoding_changes(splits: Mapping[str, Split]) -> Changes:
     """List what encoding dropped or changed, in all splits."""
     return Changes(tuple(Stage(name, split.rows, split.prepared.rejected) for name, split in splits.items()))
+
+
+def read_example_rows(split: Split) -> NDArray[np.int64]:
+    """Return the row that each example was made of, shape (examples,); of a block, where it begins."""
+    rows: NDArray[np.int64] = split.examples.data.column("row").to_numpy()
+    return rows
 
 
 def choose_held_out(splits: Mapping[str, Split]) -> Split | None:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 SUMMARY = "fill in hidden words of plain text (continued pretraining of encoders)"
-COLUMNS = (Column("text", "text", required=True, meaning="one document"),)
+COLUMNS = (Column("text", "text", required=True, meaning="one document", compared_as="text"),)
 READS = frozenset({"data.documents", "data.mlm_probability", "data.whole_word_masking", "data.segmenter"})
 MODEL_CLASS = "AutoModelForMaskedLM"
 ADAPTER_TYPE = "FEATURE_EXTRACTION"

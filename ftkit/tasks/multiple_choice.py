@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 VERSION = 1
 SUMMARY = "choose the right one of several answers; how many there are may differ by row"
 COLUMNS = (
-    Column("question", "text", required=True, meaning="what is asked, or the text to go on from"),
-    Column("choices", "list", required=True, meaning="the answers to choose from, two or more"),
+    Column(
+        "question",
+        "text",
+        required=True,
+        meaning="what is asked, or the text to go on from",
+        compared_as="question",
+    ),
+    Column(
+        "choices",
+        "list",
+        required=True,
+        meaning="the answers to choose from, two or more",
+        compared_as="choices",
+    ),
     Column(
         "answer", "label", required=True, meaning="the right one: its place from 0, its letter, or its text"
     ),

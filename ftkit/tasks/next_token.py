@@ -120,15 +120,23 @@ def merge(records: list[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, 
 
 
 def list_scored(records: Sequence[Mapping[str, Any]], kind: str) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Return the summed losses in nats and their numbers of tokens, or the texts and what they should be."""
-    if kind == "texts":
+    """Return the summed losses in nats and their numbers of tokens, or the texts and what they should be.
+
+    For "schemas", texts and the JSON schema of each; for "samples", programs that passed, and all of them.
+    """
+    if kind == "samples":
+        return [record["num_passed"] for record in records], [record["num_samples"] for record in records]
+    if kind == "schemas":
+        return [record["text"] for record in records], [record.get("schema") for record in records]
+    if kind in ("texts", "json_texts"):
         return [record["text"] for record in records], [record["reference"] for record in records]
     return [record["loss"] for record in records], [record["num_tokens"] for record in records]
 
 
 def present(prediction: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the record with its mean loss per token, in nats."""
-    return {**prediction, "loss": prediction["loss"] / max(1, prediction["num_tokens"])}
+    """Return the record with its mean loss per token, in nats, and without the schema that all rows share."""
+    shown = {name: value for name, value in prediction.items() if name != "schema"}
+    return {**shown, "loss": prediction["loss"] / max(1, prediction["num_tokens"])}
 
 
 def predict_trivially(

@@ -22,8 +22,8 @@ __all__ = ["encode"]
 VERSION = 1
 SUMMARY = "find the answer to a question in a text, or that there is none"
 COLUMNS = (
-    Column("context", "text", required=True, meaning="the text that the answer is in"),
-    Column("question", "text", required=True, meaning="what is asked"),
+    Column("context", "text", required=True, meaning="the text that the answer is in", compared_as="context"),
+    Column("question", "text", required=True, meaning="what is asked", compared_as="question"),
     Column(
         "answers",
         "any",

@@ -34,7 +34,7 @@ __all__ = ["explain", "list_scored", "merge", "predict_trivially", "present"]
 VERSION = 1
 SUMMARY = "turn a text into another: translate, summarise (encoder-decoder models)"
 COLUMNS = (
-    Column("source", "text", required=True, meaning="the text that the model reads"),
+    Column("source", "text", required=True, meaning="the text that the model reads", compared_as="source"),
     Column("target", "text", required=False, meaning="the text that it learns to write"),
 )
 READS = frozenset(
@@ -42,7 +42,7 @@ READS = frozenset(
 )
 MODEL_CLASS = "AutoModelForSeq2SeqLM"
 ADAPTER_TYPE = "SEQ_2_SEQ_LM"
-METRIC_KINDS = ("losses", "texts")
+METRIC_KINDS = ("losses", "texts", "json_texts", "schemas", "samples")
 METRICS = ("loss", "perplexity")
 TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TEXT_COLUMNS = (
-    Column("text", "text", required=True, meaning="what is classified"),
-    Column("text_pair", "text", required=False, meaning="a second text, for a label of the two together"),
+    Column("text", "text", required=True, meaning="what is classified", compared_as="text"),
+    Column(
+        "text_pair",
+        "text",
+        required=False,
+        meaning="a second text, for a label of the two together",
+        compared_as="text_pair",
+    ),
 )
 SHORTENINGS = ("truncate", "truncate_middle", "windows", "drop", "error")
 """Cut the end, cut the middle, or read all of it in overlapping windows; or leave the row out, or stop."""

@@ -31,9 +31,9 @@ __all__ = ["encode"]
 VERSION = 1
 SUMMARY = "give each word a tag, such as the kind of name it belongs to"
 COLUMNS = (
-    Column("tokens", "list", required=False, meaning="the words"),
+    Column("tokens", "list", required=False, meaning="the words", compared_as="text"),
     Column("tags", "list", required=False, meaning="a tag for each word: BIO, BIOES or plain"),
-    Column("text", "text", required=False, meaning="instead of tokens: a text"),
+    Column("text", "text", required=False, meaning="instead of tokens: a text", compared_as="text"),
     Column(
         "entities",
         "list",

@@ -15,13 +15,14 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
-from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps
+from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
     from transformers import PreTrainedModel, TrainingArguments
 
+    from ftkit.data.mixing import Mixture
     from ftkit.models import Checkpoint
     from ftkit.recipe import EvaluationSection, TrainingSection
     from ftkit.runs import RunFolder
@@ -58,6 +59,7 @@ def train(
     validate: Callable[[], dict[str, float]] | None,
     best_metric: tuple[str, bool],
     class_weights: tuple[float, ...] = (),
+    mixture: Mixture | None = None,
 ) -> TrainingResult:
     """Train a model in place; a checkpoint in the run folder is continued.
 
@@ -72,6 +74,7 @@ def train(
         best_metric: the metric that chooses the best checkpoint, and whether greater is better; unused
             without `validate`.
         class_weights: how much each label weighs in the loss; empty where all weigh the same.
+        mixture: which examples an epoch has; None for each once.
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
@@ -85,13 +88,20 @@ def train(
 
     lengths = read_lengths(split.examples)
     world_size, rank = read_processes()
-    sampler = StepSampler(lengths, training.batch_size, seed=training.seed, rank=rank, world_size=world_size)
+    sampler = StepSampler(
+        lengths,
+        training.batch_size,
+        seed=training.seed,
+        rank=rank,
+        world_size=world_size,
+        mixture=mixture,
+    )
     arguments = make_arguments(
         training,
         evaluation,
         checkpoint.precision,
         folder=folder.checkpoints,
-        total_steps=count_total_steps(training, count_steps(len(lengths), training.batch_size)),
+        total_steps=count_total_steps(training, len(sampler)),
         world_size=world_size,
         device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,

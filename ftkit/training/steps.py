@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ftkit.data.mixing import Mixture
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,19 @@ def count_steps(num_examples: int, batch_size: int) -> int:
     return -(-num_examples // batch_size)
 
 
-def plan_epoch(num_examples: int, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffle the examples and deal them into steps.
+def plan_epoch(
+    num_examples: int, batch_size: int, *, seed: int, epoch: int, mixture: Mixture | None = None
+) -> list[list[int]]:
+    """Shuffle the examples, each once or as the mixture says, and deal them into steps.
 
     Returns:
         One list of example indices a step: `batch_size` each, the last one what is left.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(num_examples).tolist()
-    return [order[start : start + batch_size] for start in range(0, num_examples, batch_size)]
+    if mixture is not None:
+        order = mixture.order_epoch(seed, epoch)
+    else:
+        order = np.random.default_rng((seed, epoch)).permutation(num_examples).tolist()
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_size: int) -> list[int]:
@@ -116,13 +124,21 @@ class StepSampler:
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        mixture: Mixture | None = None,
     ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.mixture = mixture
         self.epoch = 0
 
     @property
@@ -135,10 +151,12 @@ class StepSampler:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return count_steps(len(self.lengths), self.batch_size)
+        return count_steps(len(self.lengths if self.mixture is None else self.mixture), self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        steps = plan_epoch(len(self.lengths), self.batch_size, seed=self.seed, epoch=self.epoch)
+        steps = plan_epoch(
+            len(self.lengths), self.batch_size, seed=self.seed, epoch=self.epoch, mixture=self.mixture
+        )
         for step in steps:
             share = share_step(step, self.lengths, rank=self.rank, world_size=self.world_size)
             yield share or [~step[0]]  # see StepExamples: joins the gradients, without weight

@@ -31,7 +31,7 @@ def encode(tokenizer, prompt, answer, *, end=True):
 
 
 def measure(task, tokenizer, split):
-    places = choose_sample(split, batch_size=4, seed=1)
+    places = choose_sample(split)
     return measure_supervision(task, tokenizer, split, list(read_trained(task, tokenizer, split, places, 1)))
 
 
@@ -118,15 +118,16 @@ def test_of_an_encoder_decoder_both_sides_count(tiny_bert):
 
 def test_a_small_split_is_looked_at_whole_and_a_large_one_in_part(make_split):
     small = make_split([{"row": 0}] * SAMPLE_SIZE)
-    assert choose_sample(small, batch_size=8, seed=3) == list(range(SAMPLE_SIZE))
+    assert choose_sample(small, [7]) == list(range(SAMPLE_SIZE))
     number = 10 * SAMPLE_SIZE
     large = make_split([{"row": 0}] * number)
-    chosen = choose_sample(large, batch_size=8, seed=3)
+    order = [place for step in plan_epoch(number, 8, seed=3, epoch=0) for place in step]
+    chosen = choose_sample(large, order)
     assert len(chosen) <= SAMPLE_SIZE + 1
     assert {*plan_epoch(number, 8, seed=3, epoch=0)[0]} <= {*chosen}  # the very first step
     assert max(right - left for left, right in zip(chosen, chosen[1:], strict=False)) <= number // 200
     held_out = make_split([{"row": 0}] * number, name="test")
-    assert len(choose_sample(held_out, batch_size=8, seed=3)) >= SAMPLE_SIZE // 2
+    assert len(choose_sample(held_out)) >= SAMPLE_SIZE // 2
 
 
 def test_thresholds_of_the_recipe_decide(chat, chat_tokenizer, make_split):

@@ -1,7 +1,6 @@
 import hashlib
 import logging
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from ftkit.data import load_rows, prepare_rows, split_rows
 from ftkit.data.split_columns import hash_values
 from ftkit.data.splitting import make_split_numbers
 from ftkit.errors import DataError
-from ftkit.recipe.sections import SplitSection
+from ftkit.recipe.sections import DataSection, SplitSection
 
 MASK = 2**64 - 1
 
@@ -164,13 +163,8 @@ def test_how_many_rows_are_split_off_is_said(caplog):
 
 
 def make_section(train, validation=None, test=None, columns=None, **split):
-    return SimpleNamespace(
-        train=train,
-        validation=validation,
-        test=test,
-        columns=columns or {},
-        split=SplitSection(**split),
-        clean=[],
+    return DataSection(
+        train=train, validation=validation, test=test, columns=columns or {}, split=SplitSection(**split)
     )
 
 

@@ -8,12 +8,14 @@ from ftkit.evaluation.row_scores import (
     Difference,
     RescoredRows,
     SummedRows,
+    _repeat,
+    _score_or_nan,
     average,
     divide_sums,
     measure_models,
     number_groups,
 )
-from ftkit.metrics import score
+from ftkit.metrics import METRICS, get_ratio, score
 
 REFERENCES = ["ham", "spam", "ham", "广告", "spam", "ham", "广告", "ham"]
 BASE = ["ham", "ham", "ham", "广告", "spam", "spam", "ham", "ham"]
@@ -161,3 +163,17 @@ def test_a_difference_subtracts_the_base_from_the_tuned_model():
     assert difference.score() == 4.0
     assert difference.leave_one_out().tolist() == [5.5, 4.5, 2.0]
     assert difference.score_resamples(np.array([[3.0, 0.0, 0.0]])).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_ratios_computed_at_once_are_those_computed_one_by_one(name):
+    ratio = get_ratio(name)
+    is_plain = name in {"macro_f1", "multilabel_micro_f1", "entity_f1", "bleu", "chrf", "pearson", "spearman"}
+    assert (ratio is None) or not is_plain
+    if ratio is None:
+        return
+    rng = np.random.default_rng(0)
+    sums = np.stack([rng.random(50) * 9, rng.integers(0, 5, 50)], axis=1)
+    sums[0, 1] = 0
+    slow = [_score_or_nan(name, vector) for vector in sums]
+    assert _repeat(name)(sums) == pytest.approx(slow, nan_ok=True)

@@ -22,7 +22,7 @@ PAIRS = [
     {"source": "床前明月光，疑是地上霜", "target": "月光如霜"},
     {"source": "hello", "target": "hello world"},
 ]
-SHORT = GenerationSection(max_new_tokens=6)
+SHORT = EvaluationSection(generation=GenerationSection(max_new_tokens=6))
 
 
 def open_task(name, folder, rows):
@@ -145,8 +145,8 @@ def test_a_metric_says_whether_it_needs_texts(metric, writes):
 
 def test_settings_of_generation_that_nothing_uses_are_named(caplog):
     with caplog.at_level(logging.WARNING):
-        choose_metrics(get_task("chat"), EvaluationSection(metrics=["loss"], generation=SHORT))
+        choose_metrics(get_task("chat"), EvaluationSection(metrics=["loss"], generation=SHORT.generation))
     assert "evaluation.generation: not used" in caplog.text
     caplog.clear()
-    choose_metrics(get_task("chat"), EvaluationSection(metrics=["rougeL"], generation=SHORT))
+    choose_metrics(get_task("chat"), EvaluationSection(metrics=["rougeL"], generation=SHORT.generation))
     assert not caplog.text

@@ -56,7 +56,7 @@ WORDS = [
 TAGS = ["O", "O", "B-PER", "I-PER", "B-LOC"]
 
 
-def make_rows(kind, number=40, seed=0):
+def make_rows(kind, number=40, seed=0):  # noqa: C901 - a table
     """Give plausible predictions and references of a kind: some right, some wrong."""
     draw = random.Random(seed)
     match kind:
@@ -78,6 +78,16 @@ def make_rows(kind, number=40, seed=0):
         case "counts":
             references = [draw.randrange(1, 9) for _ in range(number)]
             predictions = [draw.randint(0, count) for count in references]
+        case "json_texts":
+            calls = [{"name": word, "arguments": {"place": word}} for word in ("cat", "dog", "bird")]
+            references = [json.dumps(draw.choice(calls)) for _ in range(number)]
+            predictions = [text if draw.random() < 0.5 else json.dumps(calls[0]) for text in references]
+        case "schemas":
+            references = ["{}"] * number
+            predictions = [draw.choice(['{"a": 1}', "{a: 1}"]) for _ in range(number)]
+        case "samples":
+            references = [10] * number
+            predictions = [draw.randint(0, 10) for _ in range(number)]
         case "tags":
             references = [[draw.choice(TAGS) for _ in range(draw.randrange(1, 9))] for _ in range(number)]
             predictions = [[tag if draw.random() < 0.8 else "O" for tag in row] for row in references]
@@ -104,6 +114,8 @@ def make_best(kind):
     _, references = make_rows(kind)
     if kind in ("losses", "byte_losses"):
         return [0.0] * len(references), references
+    if kind == "schemas":
+        return ["[]"] * len(references), references
     if kind == "answers":
         return [row[0] if row else "" for row in references], references
     return references, references
@@ -117,7 +129,7 @@ def test_a_metric_says_what_it_scores_and_how_to_read_it(name):
     assert info.meaning
     assert info.source
     assert info.unit
-    assert info.needs_generation == (info.kind == "texts")
+    assert info.needs_generation == (info.kind in ("texts", "json_texts", "schemas", "samples"))
 
 
 def test_each_metric_is_computed_and_nothing_else():

@@ -50,6 +50,33 @@ def test_a_split_needs_its_column_and_no_other(split, problem):
     assert problem in find(data={"split": split})["data.split.column"]
 
 
+SOURCES = ["a.jsonl", {"source": "b.jsonl", "weight": 2}]
+
+
+@pytest.mark.parametrize(
+    ("train", "mixing", "key", "problem"),
+    [
+        ("a.jsonl", {"temperature": 2}, "temperature", "does nothing with one source; list several"),
+        (SOURCES, {"temperature": 2}, "temperature", "makes the weights, and data.train gives some"),
+        (SOURCES[:1] * 2, {"stopping_strategy": "first_exhausted"}, "stopping_strategy", "without weights"),
+    ],
+)
+def test_mixing_needs_several_sources_and_one_kind_of_weights(train, mixing, key, problem):
+    assert problem in find(data={"train": train, "mixing": mixing})[f"data.mixing.{key}"]
+
+
+@pytest.mark.parametrize(
+    ("train", "mixing"),
+    [
+        (SOURCES, {"stopping_strategy": "first_exhausted"}),
+        (SOURCES[:1] * 2, {"temperature": 2, "stopping_strategy": "first_exhausted"}),
+        ("a.jsonl", {"stopping_strategy": "all_exhausted", "temperature": None}),
+    ],
+)
+def test_mixing_that_does_something_is_fine(train, mixing):
+    assert find(data={"train": train, "mixing": mixing}) == {}
+
+
 @pytest.mark.parametrize("split", [{}, {"by": "stratified"}, {"by": "stratified", "column": "kind"}])
 def test_a_split_by_labels_may_name_their_column(split):
     assert find(data={"split": split}) == {}

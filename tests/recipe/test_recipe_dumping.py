@@ -62,7 +62,7 @@ def test_a_data_set_in_memory_is_a_short_text(folder):
 
 
 def test_a_recipe_without_rows_in_memory_does_not_mention_them(folder):
-    assert "memory" not in dump_recipe(make_recipe(SHORTEST, folder=folder))
+    assert "in memory" not in dump_recipe(make_recipe(SHORTEST, folder=folder))
 
 
 def test_a_recipe_whose_rows_were_in_memory_cannot_be_run_again_and_says_why(folder):
@@ -175,3 +175,10 @@ def test_every_value_is_written_so_that_it_is_read_back(value):
 def test_other_yaml_readers_understand_what_is_written(value):
     found = yaml.safe_load(to_yaml({"value": value}))
     assert found == {"value": value}
+
+
+def test_a_mixture_is_written_and_not_taken_for_rows(folder):
+    train = [{"source": "a.jsonl", "weight": 0.5}, "b.jsonl", {"source": ["c.jsonl"], "rows": 7}]
+    recipe = make_recipe({**SHORTEST, "data": {"train": train}}, folder=folder)
+    assert round_trip(recipe, folder) == recipe
+    assert recipe.data.train[0] == {"source": str(folder / "a.jsonl"), "weight": 0.5}

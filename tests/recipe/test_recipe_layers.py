@@ -246,6 +246,7 @@ def test_adapter_none_and_null_are_the_same(read):
         ({"data": "x"}, {"data": {"train": "x"}}),
         ({"data": ["x", "y"]}, {"data": {"train": ["x", "y"]}}),
         ({"data": {"split": "stratified"}}, {"data": {"split": {"by": "stratified"}}}),
+        ({"data": {"leakage": "error"}}, {"data": {"leakage": {"action": "error"}}}),
         ({"split": "stratified"}, {"split": "stratified"}),
         ({"adapter": "lora"}, {"adapter": {"method": "lora"}}),
         ({"adapter": "None"}, {"adapter": None}),

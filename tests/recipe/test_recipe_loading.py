@@ -293,6 +293,27 @@ def test_rows_inside_a_recipe_file_are_refused(refusal):
     assert message.startswith("spam.yaml:4: data.train: must be a file, glob, hub id or pypi: address")
 
 
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("{source: b.jsonl}", "a source is a file, or {source: FILE} with a weight or a number of rows"),
+        ("{source: b.jsonl, share: 2}", "a source is a file, or {source: FILE} with a weight or a number"),
+        ("{source: b.jsonl, weight: 1, rows: 2}", "a source is a file, or {source: FILE} with a weight or a"),
+        ("{source: b.jsonl, weight: 0}", "the weight of source 2 must be a number above 0; found 0"),
+        ("{source: b.jsonl, weight: -2}", "the weight of source 2 must be a number above 0; found -2"),
+        ("{source: b.jsonl, weight: .inf}", "the weight of source 2 must be a number above 0; found inf"),
+        ("{source: b.jsonl, weight: 二}", "the weight of source 2 must be a number above 0; found '二'"),
+        ("{source: b.jsonl, rows: 10%}", "the rows of source 2 must be a whole number from 1; found '10%'"),
+        ("{source: b.jsonl, rows: 0}", "the rows of source 2 must be a whole number from 1; found 0"),
+        ("{source: [], weight: 1}", "names no rows; found an empty list"),
+    ],
+)
+def test_a_source_in_a_mixture_has_one_way_to_say_its_part(refusal, entry, problem):
+    message = refusal(f"task: chat\nmodel: a/b\ndata:\n  train: [a.jsonl, {entry}]\n", whole=True)
+    assert message.startswith("spam.yaml:4: data.train: ")
+    assert problem in message
+
+
 def test_importing_the_room_loads_nothing_heavy():
     heavy = "torch transformers datasets accelerate peft evaluate sklearn sacrebleu pyarrow pandas numpy"
     code = f"import sys, ftkit.recipe; print([name for name in '{heavy}'.split() if name in sys.modules])"

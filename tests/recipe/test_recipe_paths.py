@@ -145,3 +145,18 @@ def test_a_path_below_the_current_directory_is_shown_relative(tmp_path, monkeypa
     assert show_path(tmp_path / "recipes" / "spam.yaml") == os.path.join("recipes", "spam.yaml")
     assert show_path(tmp_path.parent / "spam.yaml") == str(tmp_path.parent / "spam.yaml")
     assert show_path(Path(f"{tmp_path}-other") / "spam.yaml") == f"{tmp_path}-other/spam.yaml"
+
+
+def test_benchmarks_are_relative_to_the_recipe_too(tmp_path):
+    section = {"train": "a.jsonl", "leakage": {"against": ["基准/b.jsonl", "org/name", "s3://x/y.csv"]}}
+    recipe = make_recipe({"task": "chat", "model": "m/n", "data": section}, folder=tmp_path)
+    against = [str(tmp_path / "基准" / "b.jsonl"), "org/name", "s3://x/y.csv"]
+    assert recipe.data.leakage.against == against
+    assert recipe.data.train == str(tmp_path / "a.jsonl")
+
+
+def test_weighted_sources_are_relative_to_the_recipe_too(tmp_path):
+    train = ["a.jsonl", {"source": ["b.jsonl", "org/name"], "weight": 2}]
+    recipe = make_recipe({"task": "chat", "model": "m/n", "data": train}, folder=tmp_path)
+    a, b = (str(tmp_path / name) for name in ("a.jsonl", "b.jsonl"))
+    assert recipe.data.train == [a, {"source": [b, "org/name"], "weight": 2}]

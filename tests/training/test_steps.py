@@ -1,6 +1,8 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftkit.data.mixing import MixedSource, Mixture
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_steps, plan_epoch, share_step, split_step
 
 LENGTHS = st.lists(st.integers(1, 600), min_size=1, max_size=80)
@@ -24,6 +26,22 @@ def test_the_order_depends_on_seed_and_epoch_and_nothing_else():
     assert first == plan_epoch(100, 10, seed=1, epoch=0)
     assert first != plan_epoch(100, 10, seed=1, epoch=1)
     assert first != plan_epoch(100, 10, seed=2, epoch=0)
+
+
+@given(world_size=st.integers(1, 3), epoch=st.integers(0, 3))
+def test_steps_of_a_mixture_have_its_examples_and_processes_share_them(world_size, epoch):
+    mixture = Mixture((MixedSource("a", np.arange(30), 10), MixedSource("b", np.arange(30, 34), 13)))
+    samplers = [
+        StepSampler([1] * 34, 5, seed=1, rank=rank, world_size=world_size, mixture=mixture)
+        for rank in range(world_size)
+    ]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    shares = list(zip(*samplers, strict=True))
+    assert len(shares) == len(samplers[0]) == 5  # 23 examples
+    taken = [index for step in shares for share in step for index in share if index >= 0]
+    assert sorted(taken) == sorted(mixture.order_epoch(1, epoch))
+    assert sum(index < 30 for index in taken) == 10
 
 
 @given(lengths=LENGTHS, world_size=st.integers(1, 5))

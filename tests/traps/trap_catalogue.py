@@ -5,38 +5,17 @@ or a few rows, and says what a user must be told. Models and tokenizers are name
 `tests/tiny_models.py`; `{bert}` and the like become their folders.
 """
 
+import random
 from dataclasses import dataclass, field
 
-WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "the",
-    "mat",
-    "and",
-    "the",
-    "dog",
-    "ran",
-    "over",
-    "the",
-    "house",
-    "hello",
-    "world",
-    "this",
-    "is",
-    "a",
-    "good",
-    "day",
-]
+WORDS = "a the cat dog bird sat ran flew on over mat house hello world good bad yes no win now".split()  # noqa: SIM905
 POEM = "床前明月光疑是地上霜举头望明月低头思故乡"
 
 
 def say(number, start=0, words=8):
-    """Make a text that no other number has."""
-    return (
-        " ".join(WORDS[(start + number * step) % len(WORDS)] for step in range(1, words + 1)) + f" {number}"
-    )
+    """Make a text that no other number has anything like."""
+    draw = random.Random(f"{number} {start}")
+    return " ".join(draw.choices(WORDS, k=words)) + f" {number}"
 
 
 def classified(number, start=0, labels=("ham", "spam")):
@@ -383,6 +362,23 @@ TRAPS = [
         {"data.test": None},
         stops=False,
     ),
+    Trap(
+        "training rows among the test rows",
+        "text-classification",
+        "data",
+        r"3 of 24 training rows repeat held-out rows \(3 exactly\) and are trained on, so that the scores are too good",
+        {"data.leakage": "allow"},
+        rows={"test": [*classified(3), *classified(6, start=24)]},
+        stops=False,
+    ),
+    Trap(
+        "training rows among the test rows, where none may be",
+        "text-classification",
+        "data",
+        r"leakage: 3 of 24 training rows repeat held-out rows",
+        {"data.leakage": "error"},
+        rows={"test": [*classified(3), *classified(6, start=24)]},
+    ),
     # Supervision.
     Trap(
         "targets that are cut off",
@@ -412,7 +408,7 @@ TRAPS = [
         "conversations that are too long, left out",
         "chat",
         "supervision",
-        r"19 of 24 train rows are left out \(79\.2 %\), and checks\.rows_left_out admits 50 %",
+        r"20 of 24 train rows are left out \(83\.3 %\), and checks\.rows_left_out admits 50 %",
         {"data.max_tokens": 128},
         rows={
             "train": [
@@ -674,6 +670,12 @@ TWINS = [
             ]
             for name, number in (("train", 24), ("test", 6))
         },
+    ),
+    Twin(
+        "training rows among the test rows, left out",
+        "text-classification",
+        r"3 of 24 training rows repeat held-out rows \(3 exactly\) and are left out of training",
+        rows={"test": [*classified(3), *classified(6, start=24)]},
     ),
     Twin(
         "words that are hidden anew in each epoch",

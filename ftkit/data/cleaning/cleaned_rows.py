@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def clean_rows(
         return open_storage(folder, key), ChangeFile(folder / CHANGES_FILE, read_counts(about["changes"]))
 
     storage, changes = find_or_make_entry("cleaned", key, make, read)
-    return Rows(storage, rows.sources, rows.columns), changes
+    return replace(rows, storage=storage, indices=None), changes
 
 
 def _check_columns(rows: Rows, rules: Sequence[CleaningRule], columns: Sequence[Column]) -> None:

@@ -8,7 +8,15 @@ README come from it. What settings must be together is in `ftkit.recipe.conflict
 from ftkit.recipe.sections.adapter import AdapterSection
 from ftkit.recipe.sections.checks import ChecksSection
 from ftkit.recipe.sections.data import DataSection
-from ftkit.recipe.sections.evaluation import EvaluationSection, GenerationSection
+from ftkit.recipe.sections.evaluation import (
+    AlsoSection,
+    CodeSection,
+    EvaluationSection,
+    GenerationSection,
+    HarnessSection,
+)
+from ftkit.recipe.sections.leakage import LeakageSection
+from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.model import ModelSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
@@ -18,9 +26,14 @@ from ftkit.recipe.sections.whole import Recipe
 __all__ = [
     "AdapterSection",
     "ChecksSection",
+    "AlsoSection",
+    "CodeSection",
     "DataSection",
     "EvaluationSection",
     "GenerationSection",
+    "HarnessSection",
+    "LeakageSection",
+    "MixingSection",
     "ModelSection",
     "Recipe",
     "Section",

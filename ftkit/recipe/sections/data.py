@@ -6,17 +6,21 @@ from pydantic import Field
 
 from ftkit.recipe.names import TooLong
 from ftkit.recipe.sections.cleaning import CleaningRule
+from ftkit.recipe.sections.leakage import LeakageSection
+from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
-from ftkit.recipe.values import Count, LabelNames, Number, Source, Split, Text
+from ftkit.recipe.values import Count, LabelNames, Number, Split, Text, TrainSource
 
 
 class DataSection(Section):
     """The rows to learn from and to measure on. `data: FILE` is short for `data: {train: FILE}`."""
 
-    train: Annotated[Source, Field(examples=["train.jsonl", ["part-*.csv.gz", "more.parquet"]])]
+    train: Annotated[TrainSource, Field(examples=["train.jsonl", ["part-*.csv.gz", "more.parquet"]])]
     """Rows to learn from: a file (json, jsonl, csv, tsv, parquet, arrow, txt, each also .gz), a glob, a
-    hub id (`org/name?config=...&split=...&revision=...`), `pypi:NAME==VERSION/path`, or a list of these."""
+    hub id (`org/name?config=...&split=...&revision=...`), `pypi:NAME==VERSION/path`, or a list of these.
+    In a list, `{source: FILE, weight: 2}` gives a source that weight in an epoch (others have 1), and
+    `{source: FILE, rows: 500}` that number of rows."""
 
     validation: Annotated[Split | None, Field(examples=["10%", 500, "validation.jsonl"])] = 0.1
     """Rows to measure on while training and to choose the best checkpoint by: a share (`10%`) or a number
@@ -27,6 +31,11 @@ class DataSection(Section):
     """Rows for the final scores, never trained on and never chosen by; written like `validation`."""
 
     split: SplitSection = SplitSection()
+
+    leakage: LeakageSection = LeakageSection()
+
+    mixing: MixingSection = MixingSection()
+    """How much of each source of `train` an epoch has, where that is a list of several."""
 
     columns: Annotated[dict[str, Text], Field(examples=[{"text": "body", "label": "kind"}])] = {}
     """Where the file names a column otherwise than the task: task's name to file's name."""
