@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftkit.checks import Check
+    from ftkit.data.cache_listing import list_cache, prune_cache
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
-    from ftkit.pipeline import check, clean_data, doctor, evaluate, finetune
+    from ftkit.pipeline import (
+        check,
+        clean_data,
+        describe_data,
+        doctor,
+        evaluate,
+        finetune,
+        preview_data,
+    )
     from ftkit.recipe import Recipe, load_recipe
     from ftkit.tasks.listing import describe_tasks
     from ftkit.training.tokenizer import train_tokenizer
@@ -29,13 +38,17 @@ __all__ = [
     "Run",
     "check",
     "clean_data",
+    "describe_data",
     "describe_metrics",
     "describe_tasks",
     "doctor",
     "evaluate",
     "finetune",
+    "list_cache",
     "load_recipe",
     "open_run",
+    "preview_data",
+    "prune_cache",
     "train_tokenizer",
 ]
 
@@ -48,13 +61,17 @@ ROOMS = {
     "Run": "ftkit.inference",
     "check": "ftkit.pipeline",
     "clean_data": "ftkit.pipeline",
+    "describe_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
     "doctor": "ftkit.pipeline",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
+    "list_cache": "ftkit.data.cache_listing",
     "load_recipe": "ftkit.recipe",
     "open_run": "ftkit.inference",
+    "preview_data": "ftkit.pipeline",
+    "prune_cache": "ftkit.data.cache_listing",
     "train_tokenizer": "ftkit.training.tokenizer",
 }
 """Public name -> the module that has it."""

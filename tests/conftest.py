@@ -63,6 +63,14 @@ def _own_cache(request: pytest.FixtureRequest, shared_cache: Path, monkeypatch: 
         monkeypatch.setenv("FTKIT_CACHE", str(shared_cache))
 
 
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make an empty cache of this test alone."""
+    folder = tmp_path_factory.mktemp("own-cache")
+    monkeypatch.setenv("FTKIT_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a masked language model and its WordPiece tokenizer."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.recipe import TASKS, make_settings_table
+from ftkit.recipe import TASKS, make_rules_table, make_settings_table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -30,6 +30,10 @@ def make_settings_part():
 
 def test_the_table_of_settings_is_the_one_that_the_code_gives():
     assert read_part("settings") == make_settings_part(), "run: python tests/test_docs.py"
+
+
+def test_the_table_of_rules_is_the_one_that_the_code_gives():
+    assert read_part("rules") == make_rules_table(), "run: python tests/test_docs.py"
 
 
 def read_commands():
@@ -73,3 +77,4 @@ def test_help_of_every_command_is_short_and_ends_well():
 
 if __name__ == "__main__":
     write_part("settings", make_settings_part())
+    write_part("rules", make_rules_table())

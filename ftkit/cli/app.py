@@ -83,7 +83,7 @@ def set_up(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
-COMMAND_MODULES = ("commands", "checks", "data_commands")
+COMMAND_MODULES = ("commands", "checks", "data_commands", "cache_commands")
 """Modules of this room that register commands, in the order in which `--help` lists them."""
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +20,42 @@ app.add_typer(data, name="data")
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)
 ]
+
+
+@data.command()
+def preview(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    rows: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many rows.")] = 3,
+    rule: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Rows that this rule of data.clean dropped or changed.")
+    ] = None,
+) -> None:
+    """Show rows as they came, as cleaned, and as encoded, with what carries loss."""
+    from ftkit.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    from ftkit.pipeline import preview_data
+
+    shown = preview_data(loaded, num_rows=rows, rule=rule)
+    in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    typer.echo(shown.write(width=shutil.get_terminal_size((100, 24)).columns, in_colour=in_colour))
+
+
+@data.command()
+def stats(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Count rows, labels, lengths, repetitions and languages, and what each rule did."""
+    from ftkit.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    from ftkit.pipeline import describe_data
+
+    found = describe_data(loaded)
+    typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2) if as_json else str(found))
 
 
 @data.command()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +16,10 @@ from ftkit.sources import cache_folder, hold_lock, write_aside
 logger = logging.getLogger(__name__)
 
 Entry = TypeVar("Entry")
+
+ENTRY_NAME = "entry"
+USE_FILE = ".used"
+"""Beside an entry: changed whenever the entry is used, and locked while somebody uses it."""
 
 
 def find_or_make_entry(
@@ -33,7 +40,7 @@ def find_or_make_entry(
         SourceError: the cache cannot be written to, for instance because the disk is full.
     """
     place = cache_folder() / kind / key
-    entry = place / "entry"
+    entry = place / ENTRY_NAME
     found = _read_entry(entry, read)
     if found is not None:
         return found
@@ -57,6 +64,8 @@ def _read_entry(entry: Path, read: Callable[[Path], Entry]) -> Entry | None:
 
 def _make_entry(entry: Path, make: Callable[[Path], None]) -> None:
     try:
+        for left_behind in entry.parent.glob(f".{entry.name}.*"):  # by a process that was killed
+            shutil.rmtree(left_behind, ignore_errors=True)
         with write_aside(entry) as folder:
             make(folder)
     except FtkitError:
@@ -64,5 +73,56 @@ def _make_entry(entry: Path, make: Callable[[Path], None]) -> None:
     except OSError as error:
         raise SourceError(
             f"{entry.parent}: cannot write to ftkit's cache: {error.strerror or error}; "
-            "free some disk, or set FTKIT_CACHE to another folder"
+            "free some disk (ftkit data cache --keep 1GB), or set FTKIT_CACHE to another folder"
         ) from error
+
+
+class Use:
+    """Keeps an entry from being pruned for as long as this object, or the process, lives."""
+
+    def __init__(self, entry: Path) -> None:
+        """Note that the entry is used now; in a cache that cannot be written to, nothing is noted."""
+        self.descriptor: int | None = None
+        path = entry.parent / USE_FILE
+        with suppress(OSError):
+            self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            os.utime(path)
+            _lock_shared(self.descriptor)
+
+    def __del__(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def is_in_use(entry: Path) -> bool:
+    """Tell whether a process on this machine uses an entry."""
+    try:
+        descriptor = os.open(entry.parent / USE_FILE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _lock_alone(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock_shared(descriptor: int) -> None:
+    """Lock beside others; the system takes the lock off when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows deletes no file that somebody has mapped
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def _lock_alone(descriptor: int) -> bool:
+    """Try to lock against all others; False where somebody has a lock."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

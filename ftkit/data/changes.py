@@ -51,7 +51,7 @@ class ChangeWriter:
         self._file = file
         self.counts = Counter[tuple[str, Action]]()
 
-    def drop(self, row: int, rule: str, detail: str, before: Any = None) -> None:
+    def drop(self, row: int, rule: str, detail: str, before: Any = None, *, other: int | None = None) -> None:
         """Note that a row was left out.
 
         Args:
@@ -59,8 +59,12 @@ class ChangeWriter:
             rule: the rule's name.
             detail: why, in words.
             before: the row, or those of its values that decided.
+            other: the row of the same table that it repeats; the record says where that one stands.
         """
-        self._write("dropped", row, rule, detail, {"before": shorten(before)} if before is not None else {})
+        values = {"other": other, "before": before if before is None else shorten(before)}
+        self._write(
+            "dropped", row, rule, detail, {key: each for key, each in values.items() if each is not None}
+        )
 
     def change(self, row: int, rule: str, detail: str, before: Any = None, after: Any = None) -> None:
         """Note that a row was changed: `before` and `after` hold the values that differ, by column."""
@@ -106,6 +110,8 @@ class Changes:
         for stage in self.stages:
             for entry in stage.file:
                 row = entry.pop("row")
+                if "other" in entry:
+                    entry["other"] = stage.rows.where(entry["other"])
                 yield {"split": stage.split, "source": stage.rows.where(row), "row": row, **entry}
 
     def __add__(self, other: Changes) -> Changes:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from ftkit.data.findings import remember
 from ftkit.data.problems import Problems, show
 from ftkit.data.row_json import describe_type
 from ftkit.data.rows import Rows
 from ftkit.errors import DataError
 
 Kind = Literal["text", "label", "labels", "number", "list", "messages", "any"]
+
+VERSION = 1
+"""Raised whenever other values are right, so that no check is stale."""
 
 _NUM_COLUMNS_SHOWN = 20
 
@@ -67,6 +71,11 @@ def check_columns(rows: Rows, columns: Sequence[Column]) -> None:
             or a value of another kind, with their count and the first few.
     """
     check_column_names(rows, columns)
+    key = [(column.name, column.kind, column.required) for column in columns]
+    remember(rows, "columns", lambda: _check_values(rows, columns), key={"columns": key, "version": VERSION})
+
+
+def _check_values(rows: Rows, columns: Sequence[Column]) -> None:
     problems = (
         RowProblem(index, problem)
         for index, row in enumerate(rows)

@@ -6,12 +6,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data.cache_entries import find_or_make_entry
+from ftkit.data.cache_entries import Use, find_or_make_entry
+from ftkit.data.cache_misses import say_what_changed
 from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
 from ftkit.errors import DataError
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever examples are laid out otherwise on disk."""
 
 EXAMPLES_FILE, REJECTED_FILE, ABOUT_FILE = "examples.arrow", "rejected.jsonl", "about.json"
-EXAMPLES_AT_ONCE = 1000
+EXAMPLES_AT_ONCE, TOKENS_AT_ONCE = 1000, 1_000_000
+"""Most examples, and most token ids, that are in memory before they are written; whichever comes first."""
 
 Reject = Callable[[int, str, str], None]
 """Called with (row index, rule, detail) for every row that is changed or left out."""
@@ -39,10 +41,17 @@ class Prepared:
     """Memory-mapped; token ids are 32-bit integers."""
     rejected: ChangeFile
     """One entry per call of `reject`: `row` (its index), `rule`, `action`, `detail`."""
+    summary: Mapping[str, Any]
+    """What `describe` returned when the examples were made."""
+    use: Use | None = field(default=None, repr=False, compare=False)
 
 
 def prepare_examples(
-    make: Callable[[Reject], Iterator[dict[str, Any]]], *, key: Mapping[str, Any]
+    make: Callable[[Reject], Iterator[dict[str, Any]]],
+    *,
+    key: Mapping[str, Any],
+    describe: Callable[[], Mapping[str, Any]] = dict,
+    names: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Make examples and keep them on disk, or find those that were made under the same key.
 
@@ -50,6 +59,8 @@ def prepare_examples(
         make: yields examples: dicts that all have the same keys, with numbers, texts, or lists or
             arrays of these. It is called only when nothing is cached, so checks belong inside it.
         key: everything that the examples depend on, as JSON values: fingerprints, settings, versions.
+        describe: is called when all examples are made; its JSON values are kept with them.
+        names: what people call these examples, such as the files; kept, but no part of the key.
 
     Raises:
         DataError: not one example was made.
@@ -58,7 +69,10 @@ def prepare_examples(
     content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True, ensure_ascii=False)
 
     def fill(folder: Path) -> None:
-        about = {"key": json.loads(content), **_write_examples(make, folder)}
+        changed = say_what_changed(json.loads(content), names or {})
+        counts = _write_examples(make, folder)
+        about = {"key": json.loads(content), "names": names or {}, "changed": changed, **counts}
+        about["summary"] = dict(describe())
         (folder / ABOUT_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
 
     name = hashlib.sha256(content.encode()).hexdigest()
@@ -87,18 +101,30 @@ def _write_arrow(examples: Iterator[dict[str, Any]], path: Path) -> int:
     """Write examples in batches, under the schema of the first batch."""
     import pyarrow as pa
 
-    first = list(islice(examples, EXAMPLES_AT_ONCE))
-    if not first:
+    batches = _in_batches(examples)
+    first = next(batches, None)
+    if first is None:
         return 0
     schema = make_schema(first)
     num_examples = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        batch = first
-        while batch:
+        for batch in chain([first], batches):
             writer.write_batch(_make_batch(batch, schema, num_examples))
             num_examples += len(batch)
-            batch = list(islice(examples, EXAMPLES_AT_ONCE))
     return num_examples
+
+
+def _in_batches(examples: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    num_tokens = 0
+    for example in examples:
+        batch.append(example)
+        num_tokens += len(example.get("input_ids", ()))
+        if len(batch) >= EXAMPLES_AT_ONCE or num_tokens >= TOKENS_AT_ONCE:
+            yield batch
+            batch, num_tokens = [], 0
+    if batch:
+        yield batch
 
 
 def make_schema(examples: list[dict[str, Any]]) -> pyarrow.Schema:
@@ -146,4 +172,5 @@ def _read_prepared(folder: Path, fingerprint: str) -> Prepared:
     if table.num_rows != about["num_examples"]:
         raise ValueError(f"{table.num_rows} examples instead of {about['num_examples']}")
     rejected = ChangeFile(folder / REJECTED_FILE, read_counts(about["rejected"]))
-    return Prepared(datasets.Dataset(table, fingerprint=fingerprint), rejected)
+    examples = datasets.Dataset(table, fingerprint=fingerprint)
+    return Prepared(examples, rejected, about["summary"], Use(folder))

@@ -20,7 +20,7 @@ from ftkit.data.storage import Part, Storage, store_in_memory, store_on_disk
 from ftkit.data.table_readers import read_arrow, read_dataset, read_parquet
 from ftkit.data.text_readers import read_document, read_json_lines, read_table_lines
 from ftkit.errors import DataError
-from ftkit.sources import Location, hash_file, locate
+from ftkit.sources import Location, hash_file_once, locate
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _find_files(location: Location) -> list[DataFile]:
 
 def _make_file_part(file: DataFile) -> Part:
     try:
-        content = hash_file(file.path)
+        content = hash_file_once(file.path)
     except OSError as error:
         raise DataError(f"{file.name}: cannot be read: {error.strerror or error}; check it") from error
     return Part(

@@ -2,11 +2,16 @@
 
 The order, and why:
 
-1. Rules of `data.clean` on the rows of every source. They come before the split, because a row's split
-   follows from its content: rows that cleaning makes equal get the same number and land on the same side.
-   Each rule looks at one row, so adding rows changes none of the others, and none of them moves.
-2. The split, by the content as cleaned.
-3. The leakage gate: training rows that say the same as held-out rows are left out, or stop the run. It
+1. The rules of `data.clean` that look at one row, on the rows of every source. They come before the split,
+   because a row's split follows from its content: rows that they make equal get the same number and land on
+   the same side. Adding rows changes none of the others, so none of them moves.
+   `repeated_lines` has to look at many rows: it counts lines in the rows of `data.train` and takes the same
+   lines out of all sources. What it and the rules behind it change does not count for the split.
+2. The split, by that content.
+3. `duplicates` and `near_duplicates`, within each split. They come after the split, because which of two
+   like rows stays must not depend on rows that are held out; like rows on two sides are a matter for the
+   leakage gate.
+4. The leakage gate: training rows that say the same as held-out rows are left out, or stop the run. It
    comes after the split, which knows which rows are held out, and never touches those.
 """
 
@@ -18,13 +23,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data.changes import Changes, Stage
-from ftkit.data.cleaning import clean_rows
+from ftkit.data.cleaning import (
+    check_rule_columns,
+    clean_rows,
+    count_repeated_lines,
+    drop_repetitions,
+)
 from ftkit.data.columns import Column, check_column_names
 from ftkit.data.leakage import Leakage, drop_leaked, find_leakage
 from ftkit.data.loading import load_rows
 from ftkit.data.mixing import list_specs
 from ftkit.data.rows import Rows
 from ftkit.data.splitting import split_sources
+from ftkit.errors import DataError
+from ftkit.recipe.sections.cleaning import COMPARING, CleaningRule
 
 if TYPE_CHECKING:
     from ftkit.recipe import DataSection
@@ -66,11 +78,13 @@ def prepare_rows(
     sources = load_sources(section)
     num_read = {name: len(rows) for name, rows in sources.items()}
     cleaned, changes = clean_sources(sources, section, columns)
-    splits = split_sources(cleaned, section, seed=seed)
+    splits, more = drop_duplicates(split_sources(cleaned, section, seed=seed), section, columns)
+    changes += more
     leakage = find_leakage(splits, section, columns) if for_training else None
     if leakage is not None and section.leakage.action == "drop":
         splits = {**splits, "train": drop_leaked(leakage)}
         changes += Changes((Stage("train", leakage.train, leakage.file),))
+    check_rejected(changes, sum(num_read.values()), section.max_rejected)
     return PreparedRows(splits, changes, num_read, leakage)
 
 
@@ -89,8 +103,12 @@ def prepare_held_out(
         SourceError: a source that cannot be reached.
     """
     rows = load_rows(source, columns=section.columns, split_name="test")
-    cleaned, changes = clean_sources({"test": rows}, section, columns)
-    return cleaned["test"], changes
+    sources = {"test": rows}
+    if any(rule.name == "repeated_lines" for rule in section.clean):  # counted in the rows to train on
+        sources["train"] = load_rows(section.train, columns=section.columns, split_name="train")
+    cleaned, changes = clean_sources(sources, section, columns)
+    splits, more = drop_duplicates({"test": cleaned["test"]}, section, columns)
+    return splits["test"], changes.select("test") + more
 
 
 def load_sources(section: DataSection) -> dict[str, Rows]:
@@ -106,16 +124,72 @@ def load_sources(section: DataSection) -> dict[str, Rows]:
 def clean_sources(
     sources: Mapping[str, Rows], section: DataSection, columns: Sequence[Column]
 ) -> tuple[dict[str, Rows], Changes]:
-    """Put the rows of every source through the rules of `data.clean`."""
-    if not section.clean:
-        return dict(sources), Changes()
-    cleaned: dict[str, Rows] = {}
-    stages = []
-    for name, rows in sources.items():
-        check_column_names(rows, columns)
-        cleaned[name], file = clean_rows(rows, section.clean, columns=columns)
-        stages.append(Stage(name, rows, file))
+    """Put the rows of every source through the rules of `data.clean` that do not compare rows."""
+    cleaned, stages = dict(sources), list[Stage]()
+    rules = [rule for rule in section.clean if rule.name not in COMPARING]
+    for rows in sources.values():
+        check_rule_columns(rows, section.clean)
+        if rules:
+            check_column_names(rows, columns)
+    for some in _cut_before(rules, "repeated_lines"):
+        counts_lines = some[0].name == "repeated_lines"
+        repeated = count_repeated_lines(cleaned["train"], some[0], columns=columns) if counts_lines else None
+        for name, rows in cleaned.items():
+            cleaned[name], file = clean_rows(rows, some, columns=columns, repeated=repeated)
+            stages.append(Stage(name, rows, file))
     changes = Changes(tuple(stages))
+    _log_changes(changes)
+    return cleaned, changes
+
+
+def drop_duplicates(
+    splits: Mapping[str, Rows], section: DataSection, columns: Sequence[Column]
+) -> tuple[dict[str, Rows], Changes]:
+    """Leave out, in each split by itself, the rows that `duplicates` and `near_duplicates` find."""
+    kept, stages = dict(splits), list[Stage]()
+    for rule in section.clean:
+        if rule.name in COMPARING:
+            for name, rows in kept.items():
+                kept[name], file = drop_repetitions(rows, rule, columns=columns)
+                stages.append(Stage(name, rows, file))
+    changes = Changes(tuple(stages))
+    _log_changes(changes)
+    return kept, changes
+
+
+def check_rejected(changes: Changes, num_read: int, largest_share: float | None) -> None:
+    """Stop when too many rows were left out.
+
+    Args:
+        changes: of all stages so far.
+        num_read: rows that were read.
+        largest_share: `data.max_rejected`; None for no limit.
+
+    Raises:
+        DataError: says by which rules, and how to go on.
+    """
+    by_rule = changes.count_rules("dropped")
+    num_dropped = sum(by_rule.values())
+    if largest_share is None or num_dropped <= largest_share * num_read:
+        return
+    counts = ", ".join(f"{rule}: {number:,}" for rule, number in by_rule.items())
+    raise DataError(
+        f"data.max_rejected: {num_dropped:,} of {num_read:,} rows ({num_dropped / num_read:.1%}) "
+        f"are left out, more than {largest_share:.1%}; by rule: {counts}; look at them with "
+        "`ftkit data preview`, then mend the rows or the rules, or raise data.max_rejected"
+    )
+
+
+def _cut_before(rules: Sequence[CleaningRule], name: str) -> list[list[CleaningRule]]:
+    """Cut a list of rules before each rule of a name."""
+    parts: list[list[CleaningRule]] = []
+    for rule in rules:
+        if not parts or rule.name == name:
+            parts.append([])
+        parts[-1].append(rule)
+    return parts
+
+
+def _log_changes(changes: Changes) -> None:
     for counted in changes.list_counts():
         logger.info("data.%(split)s: %(rule)s: %(rows)d rows %(action)s", counted)
-    return cleaned, changes

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ftkit.data.files import DataFile, make_data_file
-from ftkit.errors import MissingDependencyError, SourceError
+from ftkit.data.remote_systems import hide_secrets, make_remote_error, open_remote
+from ftkit.errors import SourceError
 from ftkit.sources import (
     Location,
     cache_folder,
@@ -127,22 +128,16 @@ def fetch_remote_files(spec: str) -> list[DataFile]:
         SourceError: an unknown scheme, no such file, or no access.
         MissingDependencyError: the library that opens this kind of address is not installed.
     """
-    import fsspec
-
+    system, path = open_remote(spec)
     try:
-        system, path = fsspec.core.url_to_fs(spec)
         if "*" in path:
             paths = sorted(system.glob(path))
         else:
             paths = sorted(system.ls(path, detail=False)) if spec.endswith("/") else [path]
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{spec}: this kind of address needs a library that is not installed: {error} (with pip)"
-        ) from error
     except Exception as error:
-        raise _make_remote_error(spec, error) from error
+        raise make_remote_error(spec, error) from error
     if not paths:
-        raise SourceError(f"{spec}: no file matches; check the pattern")
+        raise SourceError(f"{hide_secrets(spec)}: no file matches; check the pattern")
     return [_fetch(system, path, named="*" not in spec) for path in paths]
 
 
@@ -154,14 +149,16 @@ def _fetch(system: Any, path: str, *, named: bool) -> DataFile:
     entry = place / "entry"
     with hold_lock(place):
         try:
-            version = {key: str(value) for key, value in system.info(path).items()}
+            info = system.info(path)
+            version = {key: str(value) for key, value in info.items()}
             if not (_tells_changes(version) and _read_version(entry) == version):
-                logger.info("downloading %s", address)
+                logger.info("downloading %s", hide_secrets(address))
                 with write_aside(entry) as folder:
                     system.get_file(path, str(folder / name))
+                    _check_size(hide_secrets(address), folder / name, info.get("size"))
                     (folder / ".version.json").write_text(json.dumps(version), encoding="utf-8")
         except Exception as error:
-            raise _make_remote_error(address, error) from error
+            raise make_remote_error(address, error) from error
     return make_data_file(entry / name, address.partition("?")[0], named=named)
 
 
@@ -178,10 +175,10 @@ def _read_version(entry: Path) -> dict[str, str] | None:
     return version
 
 
-def _make_remote_error(spec: str, error: Exception) -> SourceError:
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if isinstance(error, FileNotFoundError):
-        return SourceError(f"{spec}: no such file; check the address")
-    return SourceError(
-        f"{spec}: cannot be read: {type(error).__name__}: {first_line}; check the address, and your access"
-    )
+def _check_size(address: str, path: Path, num_bytes: Any) -> None:
+    """Check that a file arrived whole, where its size was told before."""
+    found = path.stat().st_size
+    if isinstance(num_bytes, int) and found != num_bytes:
+        raise SourceError(
+            f"{address}: the transfer ended too early: {found:,} of {num_bytes:,} bytes; try again"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -71,7 +71,7 @@ class Rows(Sequence[dict[str, Any]]):
     @property
     def hashes(self) -> NDArray[np.uint64]:
         """Hash of each row's content, shape (rows,); equal rows have equal ones in every file."""
-        hashes: NDArray[np.uint64] = self.storage.table["hash"].to_numpy()
+        hashes = self.storage.read_hashes()
         return hashes if self.indices is None else hashes[self.indices]
 
     @cached_property
@@ -100,6 +100,15 @@ class Rows(Sequence[dict[str, Any]]):
                 table.slice(start, _ROWS_AT_ONCE) if self.indices is None else table.take(self.indices[some])
             )
             yield from zip(*(column.to_pylist() for column in part.columns), strict=True)
+
+    def find(self, places: Collection[str]) -> dict[str, int]:
+        """Find rows by where they stand, as `where` says it: place -> index, for those that are there."""
+        found: dict[str, int] = {}
+        for index, (source, place) in enumerate(self.iterate_places()):
+            name = name_place(self.sources[source], place)
+            if name in places:
+                found[name] = index
+        return found
 
     def select(self, indices: Iterable[int]) -> Rows:
         """Take some rows, in the given order.

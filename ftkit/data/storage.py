@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftkit.data.cache_entries import find_or_make_entry
+from ftkit.data.cache_entries import Use, find_or_make_entry
 from ftkit.data.problems import Problems
 from ftkit.data.row_json import BrokenRow, RowText, hash_row, name_place, parse_row
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Storage:
     table: pyarrow.Table
     path: Path | None
     """The Arrow file; None for rows in memory."""
+    use: Use | None = field(default=None, repr=False)
 
     def read_texts(self) -> Iterator[list[str]]:
         """Read the JSON texts of all rows in order, batch by batch, without mapping them to memory."""
@@ -86,6 +89,25 @@ class Storage:
             reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[0]))
             for index in range(reader.num_record_batches):
                 yield reader.get_batch(index).column(0).to_pylist()
+
+    def read_hashes(self) -> NDArray[np.uint64]:
+        """Read the hashes of all rows, shape (rows,), 8 bytes each; the texts beside them stay on disk."""
+        import numpy as np
+        import pyarrow as pa
+
+        if self.path is None:
+            return self.table["hash"].to_numpy()  # type: ignore[no-any-return]
+        hashes = np.empty(self.table.num_rows, dtype=np.uint64)
+        start = 0
+        with pa.OSFile(str(self.path)) as file:
+            field_index = self.table.schema.get_field_index("hash")
+            options = pa.ipc.IpcReadOptions(included_fields=[field_index])
+            reader = pa.ipc.open_file(file, options=options)
+            for index in range(reader.num_record_batches):
+                found = reader.get_batch(index).column(0).to_numpy()
+                hashes[start : start + len(found)] = found
+                start += len(found)
+        return hashes
 
 
 def store_on_disk(parts: Sequence[Part]) -> Storage:
@@ -191,7 +213,7 @@ def open_storage(folder: Path, key: str) -> Storage:
     about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
     path = folder / ROWS_FILE
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    return Storage(key, about["columns"], about["num_rows_by_part"], table, path)
+    return Storage(key, about["columns"], about["num_rows_by_part"], table, path, Use(folder))
 
 
 def _count_columns(shapes: Mapping[tuple[str, ...], int]) -> dict[str, int]:

@@ -84,6 +84,7 @@ def describe_split(split: Split) -> dict[str, Any]:
     return {
         "number": len(split.rows),
         "examples": len(split.examples),
+        "lengths": dict(split.prepared.summary.get("lengths", {})),
         "rejected": split.prepared.rejected.count_rules(),
         "fingerprint": split.rows.fingerprint,
     }

@@ -7,7 +7,7 @@ from ftkit.models.checkpoint import (
     load_checkpoint,
     load_saved,
 )
-from ftkit.models.loading import load_model
+from ftkit.models.loading import load_config, load_model
 from ftkit.models.placement import move_to_device
 from ftkit.models.precision import Device, Precision, choose_device, choose_precision, read_device
 from ftkit.models.saving import save_adapter, save_model
@@ -25,6 +25,7 @@ __all__ = [
     "fingerprint_tokenizer",
     "load_checkpoint",
     "load_model",
+    "load_config",
     "load_saved",
     "load_tokenizer",
     "merge_adapter",

@@ -141,6 +141,18 @@ def _make_model(
     return Loaded(model.eval(), tuple(labels), head_is_new=True, new_parameters=names, folder=None)
 
 
+def load_config(section: ModelSection) -> PreTrainedConfig:
+    """Load the configuration of the model that a recipe names, and nothing of its weights.
+
+    Raises:
+        SourceError: the checkpoint is not there or cannot be reached.
+        ModelError: there is no configuration, or one that transformers does not know.
+    """
+    if section.base is None:
+        return make_config(section.config or {}, load_tokenizer(section))
+    return _load_config(str(section.base), fetch_checkpoint(section), section)
+
+
 def _load_config(where: str, folder: Path, section: ModelSection) -> PreTrainedConfig:
     from transformers import AutoConfig
 

@@ -19,7 +19,7 @@ from ftkit.recipe.sections import (
     TrainingSection,
 )
 from ftkit.recipe.starters import Starter, make_starter, write_starter
-from ftkit.recipe.table import make_settings_table
+from ftkit.recipe.table import make_rules_table, make_settings_table
 
 __all__ = [
     "OWNED_ARGUMENTS",
@@ -41,6 +41,7 @@ __all__ = [
     "load_recipe",
     "make_json_schema",
     "make_recipe",
+    "make_rules_table",
     "make_settings_table",
     "make_starter",
     "read_evaluation_words",

@@ -8,6 +8,7 @@ from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
 from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.paths import is_address
 from ftkit.recipe.sections import SplitSection, TrainingSection
+from ftkit.recipe.sections.cleaning import COMPARING, RULES
 from ftkit.recipe.settings import names_setting
 from ftkit.recipe.values import names_source, show
 
@@ -25,6 +26,7 @@ def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
     checks = (
         _check_model(model) if isinstance(values.get("model"), Mapping) else (),
         _check_split(_take_mapping(data, "split")),
+        _check_order_of_rules(data),
         _check_mixing(_take_mapping(data, "mixing"), data.get("train")),
         _check_batch(training),
         _check_early_stopping(training, data, evaluation),
@@ -70,6 +72,24 @@ def _check_split(split: Mapping[str, Any]) -> Iterator[Conflict]:
     if by == "random" and column is not None:
         problem = "does nothing with by: random; take it out, or say by: group, stratified or time"
         yield ("data", "split", "column"), problem
+
+
+def _check_order_of_rules(data: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Rules that compare the rows of a split come last: what another rule changes can make rows equal."""
+    rules = data.get("clean")
+    names = [_name_rule(rule) for rule in rules] if isinstance(rules, list) else []
+    for index, name in enumerate(names):
+        later = [other for other in names[index + 1 :] if other in RULES and other not in COMPARING]
+        if name in COMPARING and later:
+            yield (
+                ("data", "clean", index),
+                f"{name} compares the rows of a split, after all other rules; move it behind {later[-1]}",
+            )
+
+
+def _name_rule(rule: Any) -> str:
+    name = next(iter(rule), None) if isinstance(rule, Mapping) else rule
+    return name if isinstance(name, str) else ""
 
 
 def _check_mixing(mixing: Mapping[str, Any], train: Any) -> Iterator[Conflict]:

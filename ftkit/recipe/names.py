@@ -80,7 +80,9 @@ Attention = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attenti
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
-TooLong = Literal["auto", "error", "drop", "truncate", "truncate_middle", "windows", "split"]
+TooLong = Literal[
+    "auto", "error", "drop", "truncate", "truncate_start", "truncate_middle", "windows", "split"
+]
 
 SCHEDULERS: tuple[str, ...] = get_args(Scheduler)
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)

@@ -1,9 +1,12 @@
 """The settings as a table in Markdown, for the README."""
 
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from ftkit.recipe.dumping import to_yaml
 from ftkit.recipe.schema import make_json_schema
+from ftkit.recipe.sections.cleaning import RULES
 from ftkit.recipe.settings import list_settings
 
 _TYPE_NAMES = {
@@ -34,6 +37,28 @@ def make_settings_table() -> str:
         default = "required" if field.is_required() else f"`{_write_inline(group[key]['default'])}`"
         lines.append(_make_line(name, group[key], default))
     return "\n".join(lines) + "\n"
+
+
+def make_rules_table() -> str:
+    """Make a Markdown table of the rules of `data.clean`: name, options with defaults, and meaning."""
+    lines = ["| rule | options | does |", "|---|---|---|"]
+    for name, rule in RULES.items():
+        options = [_describe_option(key, each) for key, each in rule.model_fields.items() if key != "columns"]
+        meaning = " ".join(str(rule.__doc__).split("\n\n")[0].split())
+        lines.append(f"| `{name}` | {', '.join(options)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _describe_option(name: str, field: FieldInfo) -> str:
+    """Write an option with its default or its choices, the default one first."""
+    if get_origin(field.annotation) is Literal:
+        choices = list(get_args(field.annotation))
+        return f"`{name}`: {', '.join(f'`{each}`' for each in choices)}"
+    if field.is_required():
+        return f"`{name}`"
+    default = field.default
+    written = f"[{', '.join(default)}]" if isinstance(default, list) else _write_inline(default)
+    return f"`{name}: {written}`"
 
 
 def _make_line(name: str, schema: dict[str, Any], default: str) -> str:

@@ -259,18 +259,26 @@ TaskName = Annotated[
 Count = Annotated[int, Field(ge=1), BeforeValidator(_accept_round_float)]
 Seed = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_accept_round_float)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[
-    float,
-    Field(ge=0, le=1),
-    BeforeValidator(_read_percent),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _PERCENT_SCHEMA]}),
-]
 Text = Annotated[str, Field(min_length=1)]
 Plain = Annotated[dict[str, Any], BeforeValidator(_check_plain)]
 Source = Annotated[Any, BeforeValidator(_check_source), WithJsonSchema(_SOURCE_SCHEMA)]
 TrainSource = Annotated[Any, BeforeValidator(_check_train), WithJsonSchema(_TRAIN_SCHEMA)]
 Split = Annotated[Any, BeforeValidator(_check_split), WithJsonSchema(_SPLIT_SCHEMA)]
 Warmup = Annotated[int | float, BeforeValidator(_check_warmup), WithJsonSchema(_WARMUP_SCHEMA)]
+Share = Annotated[
+    float,
+    Field(ge=0, le=1),
+    BeforeValidator(_read_percent),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _PERCENT_SCHEMA]}),
+]
+InnerShare = Annotated[
+    float,
+    BeforeValidator(_read_percent),
+    Field(gt=0, lt=1, allow_inf_nan=False),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, _PERCENT_SCHEMA]}
+    ),
+]
 ClassWeights = Annotated[
     str | dict[str, float],
     BeforeValidator(_check_class_weights),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
+from ftkit.data import Rows, remember
 from ftkit.errors import RecipeError
 from ftkit.recipe import TASKS, DataSection
+from ftkit.sources import hash_file
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row, Task
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Row",
     "Task",
     "find_missing_parts",
+    "fingerprint_task",
     "get_task",
     "read_labels",
     "suit_task",
@@ -64,7 +67,17 @@ def get_task(name: str, problem_type: str | None = None) -> Task:
 
 def suit_task(task: Task, data: DataSection, rows: Iterable[Row]) -> Task:
     """Return the module for rows of this kind; the task itself for all that have one module alone."""
-    return (hasattr(task, "choose_form") and task.choose_form(data, rows)) or task
+    if not hasattr(task, "choose_form"):
+        return task
+    if not isinstance(rows, Rows):
+        return task.choose_form(data, rows) or task
+    found = remember(
+        rows,
+        "problem type",
+        lambda: getattr(task.choose_form(data, rows) or task, "PROBLEM_TYPE", None),
+        key={**_make_key(task, data), "problem_type": data.problem_type},
+    )
+    return (found and task.get_form(found)) or task
 
 
 def read_labels(task: Task, data: DataSection, rows: Iterable[Row]) -> dict[str, int]:
@@ -72,7 +85,34 @@ def read_labels(task: Task, data: DataSection, rows: Iterable[Row]) -> dict[str,
     if not hasattr(task, "read_labels"):
         return {}
     separated = {"separator": data.label_separator} if data.label_separator else {}
-    return task.read_labels(rows, data.label_names, **separated)
+    if not isinstance(rows, Rows):
+        return task.read_labels(rows, data.label_names, **separated)
+    found = remember(
+        rows,
+        "labels",
+        lambda: list(task.read_labels(rows, data.label_names, **separated).items()),
+        key=_make_key(task, data),
+    )
+    return {str(name): int(number) for name, number in found}
+
+
+def fingerprint_task(task: Task) -> dict[str, Any]:
+    """Return what changes when a task treats rows otherwise: its version, and of a user's module its code."""
+    name, file = getattr(task, "__name__", ""), getattr(task, "__file__", None)
+    code = "" if name.startswith("ftkit.") or file is None else hash_file(file)[:16]
+    return {"module": name, "version": task.VERSION, "code": code}
+
+
+def _make_key(task: Task, data: DataSection) -> dict[str, Any]:
+    """Return what the labels of rows depend on beside the rows."""
+    names = data.label_names
+    # In their order, which decides the order of the labels.
+    ordered = list(map(list, names.items())) if isinstance(names, Mapping) else names
+    return {
+        **fingerprint_task(task),
+        "label_names": ordered,
+        "label_separator": data.label_separator,
+    }
 
 
 def _import_task(name: str) -> Task:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import ModelError
 from ftkit.tasks.answer_spans import Answer, read_answers
 from ftkit.tasks.batching import in_batches
+from ftkit.tasks.lengths import report_too_long
 from ftkit.tasks.padding import IGNORED
 from ftkit.tasks.protocol import Encoding, Reject, Row
+from ftkit.tasks.tokenizing import Tokens, tokenize, tokenize_ahead
 from ftkit.tasks.windows import SpecialTokens, cut_windows, find_special_tokens
 
 if TYPE_CHECKING:
@@ -31,21 +33,14 @@ def encode(
     """
     special = _find_special_tokens(tokenizer)
     types = _probe_types(tokenizer, special)
-    for batch in in_batches(rows, 128):
-        questions = tokenizer([row["question"] for _, row in batch], add_special_tokens=False)["input_ids"]
-        contexts = tokenizer(
-            [row["context"] for _, row in batch],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
-        columns = zip(batch, questions, contexts["input_ids"], contexts["offset_mapping"], strict=True)
+    encoded = tokenize_ahead(in_batches(rows, 128), lambda batch: _tokenize(batch, tokenizer))
+    for batch, (questions, contexts) in encoded:
+        columns = zip(batch, questions.ids, contexts.ids, contexts.offsets, strict=True)
         for (index, row), question, context, offsets in columns:
             asked = _cut_question(index, question, special, encoding, reject)
             num_tokens = len(asked) + len(context) + special.number
             if num_tokens > encoding.max_tokens:
-                detail = f"{num_tokens} tokens, the limit is {encoding.max_tokens}"
-                reject(index, f"too_long:{encoding.too_long}", detail)
+                report_too_long(reject, index, num_tokens, encoding)
                 if encoding.too_long != "split":
                     continue
             answers = read_answers(row) if encoding.labelled else None
@@ -57,6 +52,13 @@ def encode(
             for example in windows:
                 kinds = _make_types(types, special, len(asked), len(example["starts"]))
                 yield {"row": index, **example, **({"token_type_ids": kinds} if kinds else {})}
+
+
+def _tokenize(batch: Sequence[tuple[int, Row]], tokenizer: PreTrainedTokenizerBase) -> tuple[Tokens, Tokens]:
+    """Tokenize questions, and contexts with the place of each token."""
+    questions = tokenize(tokenizer, [row["question"] for _, row in batch], add_special_tokens=False)
+    contexts = [row["context"] for _, row in batch]
+    return questions, tokenize(tokenizer, contexts, add_special_tokens=False, with_offsets=True)
 
 
 def _find_special_tokens(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:

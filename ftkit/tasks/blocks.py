@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ftkit.errors import ModelError
+from ftkit.tasks.lengths import report_too_long
 from ftkit.tasks.protocol import Encoding, Reject
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def cut_documents(
         if len(tokens) <= room:
             yield index, tokens
             continue
-        detail = f"{len(tokens) + num_reserved} tokens, the limit is {encoding.max_tokens}"
-        reject(index, f"too_long:{encoding.too_long}", detail)
+        report_too_long(reject, index, len(tokens) + num_reserved, encoding)
         if encoding.too_long == "truncate":
             yield index, tokens[:room]
+        elif encoding.too_long == "truncate_start":
+            yield index, tokens[-room:]
         elif encoding.too_long == "split":
             yield from cut_blocks([(index, tokens)], room)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
+from ftkit.data.problems import show
 from ftkit.errors import ModelError
 from ftkit.tasks import next_token
 from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, place_tokens
@@ -19,6 +20,7 @@ from ftkit.tasks.conversations import (
     read_conversation,
     read_weight,
 )
+from ftkit.tasks.lengths import describe_too_long
 from ftkit.tasks.next_token import (
     compute_loss,
     count_items,
@@ -31,6 +33,7 @@ from ftkit.tasks.next_token import (
 )
 from ftkit.tasks.padding import IGNORED, pad_sequences
 from ftkit.tasks.protocol import Encoding, Reject, Row
+from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +50,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 SUMMARY = "learn an assistant's answers from conversations"
 COLUMNS = (
     Column(
@@ -155,7 +158,7 @@ def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encodin
     """
     marks = check_template(tokenizer)
     conversation = read_conversation(row, prefix=encoding.source_prefix)
-    fitted, _, _ = _shorten(conversation, tokenizer, marks, encoding)
+    fitted, _ = _shorten(conversation, tokenizer, marks, encoding)
     turns = fitted.messages
     last = max(place for place, turn in enumerate(turns) if turn["role"] == "assistant")
     if last == 0:
@@ -197,17 +200,12 @@ def encode(
         logger.warning(
             "the chat template ends an answer with no special token: the model cannot learn to stop"
         )
-    for batch in in_batches(rows, 128):
-        kept, rendered = [], []
-        for index, row in batch:
-            conversation = read_conversation(row, prefix=encoding.source_prefix)
-            try:
-                rendered.append(_render(conversation, tokenizer, marks, encoding))
-                kept.append((index, conversation))
-            except Exception as error:  # noqa: BLE001 - a template raises whatever Jinja raises
-                reject(index, "template:error", f"the chat template refuses the conversation: {error}")
-        examples = _tokenize(rendered, tokenizer)
-        for (index, conversation), example in zip(kept, examples, strict=True):
+    batches = in_batches(
+        _render_rows(rows, tokenizer, marks, encoding, reject), 128, measure=lambda item: len(item[2].text)
+    )
+    encoded = tokenize_ahead(batches, lambda batch: _tokenize([each for _, _, each in batch], tokenizer))
+    for batch, examples in encoded:
+        for (index, conversation, _), example in zip(batch, examples, strict=True):
             fitting = _fit(index, conversation, example, tokenizer, marks, encoding, reject)
             if fitting is not None:
                 yield {"row": index, **fitting}
@@ -268,6 +266,22 @@ def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
         raise ModelError(f"the tokenizer's chat template fails on a plain exchange: {error}") from error
 
 
+def _render_rows(
+    rows: Iterable[tuple[int, Row]],
+    tokenizer: PreTrainedTokenizerBase,
+    marks: TurnMarks,
+    encoding: Encoding,
+    reject: Reject,
+) -> Iterator[tuple[int, Conversation, Rendered]]:
+    """Write conversations as text; those that the template refuses are reported."""
+    for index, row in rows:
+        conversation = read_conversation(row, prefix=encoding.source_prefix)
+        try:
+            yield index, conversation, _render(conversation, tokenizer, marks, encoding)
+        except Exception as error:  # noqa: BLE001 - a template raises whatever Jinja raises
+            reject(index, "template:error", f"the chat template refuses the conversation: {error}")
+
+
 def _render(
     conversation: Conversation, tokenizer: PreTrainedTokenizerBase, marks: TurnMarks, encoding: Encoding
 ) -> Rendered:
@@ -284,17 +298,11 @@ def _render(
 
 
 def _tokenize(rendered: Sequence[Rendered], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, list[Any]]]:
-    if not rendered:
-        return []
-    encoded = tokenizer(
-        [each.text for each in rendered],
-        add_special_tokens=False,  # the template has written them
-        return_offsets_mapping=True,
-        return_attention_mask=False,
-        verbose=False,
-    )
-    examples = []
-    for ids, offsets, each in zip(encoded["input_ids"], encoded["offset_mapping"], rendered, strict=True):
+    texts = [each.text for each in rendered]
+    # The template has written the special tokens.
+    tokens = tokenize(tokenizer, texts, add_special_tokens=False, with_offsets=True)
+    examples: list[dict[str, list[Any]]] = []
+    for ids, offsets, each in zip(tokens.ids, tokens.offsets, rendered, strict=True):
         places = place_tokens([end for _, end in offsets], each.spans)
         weights = [each.other_weight if place is None else each.weights[place] for place in places]
         labels = [token if weight else IGNORED for token, weight in zip(ids, weights, strict=True)]
@@ -320,8 +328,8 @@ def _fit(
 ) -> dict[str, list[Any]] | None:
     """Return an example that is not too long, or None when the row is left out."""
     num_tokens = len(example["input_ids"])
-    _, example, num_dropped = _shorten(conversation, tokenizer, marks, encoding, example)
-    detail = f"{num_tokens} tokens, the limit is {encoding.max_tokens}"
+    fitted, example = _shorten(conversation, tokenizer, marks, encoding, example)
+    detail = describe_too_long(num_tokens, encoding.max_tokens)
     if len(example["input_ids"]) > encoding.max_tokens:
         rule = "too_long:drop" if encoding.too_long == "truncate" else f"too_long:{encoding.too_long}"
         reject(index, rule, detail)
@@ -329,9 +337,18 @@ def _fit(
     if example["weights"] == [0.0]:
         reject(index, "weight:drop", "every answer has the weight 0")
         return None
-    if num_dropped:
-        reject(index, "too_long:truncate", f"{detail}; the first {num_dropped} messages were left out")
+    if fitted is not conversation:
+        reject(index, "too_long:truncate", f"{detail}; left out: {_list_left_out(conversation, fitted)}")
     return example
+
+
+def _list_left_out(whole: Conversation, fitted: Conversation) -> str:
+    """Say which messages a conversation lost, by their numbers from 1 and how the first of them begins."""
+    kept = {id(message) for message in fitted.messages}
+    numbers = [number for number, message in enumerate(whole.messages, 1) if id(message) not in kept]
+    first = whole.messages[numbers[0] - 1]
+    which = f"message {numbers[0]}" if len(numbers) == 1 else f"messages {numbers[0]} to {numbers[-1]}"
+    return f"{which}, from {first['role']}: {show(first['content'])}"
 
 
 def _shorten(
@@ -340,13 +357,12 @@ def _shorten(
     marks: TurnMarks,
     encoding: Encoding,
     example: dict[str, list[Any]] | None = None,
-) -> tuple[Conversation, dict[str, list[Any]], int]:
+) -> tuple[Conversation, dict[str, list[Any]]]:
     """Leave out early exchanges until the rest fits, where `too_long` is `truncate`.
 
     Returns:
-        What is left of the conversation, its example, and the number of messages that were left out.
+        What is left of the conversation, and its example.
     """
-    whole = conversation
     example = example or _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
     while encoding.too_long == "truncate" and len(example["input_ids"]) > encoding.max_tokens:
         shorter = drop_first_exchange(conversation)
@@ -354,13 +370,18 @@ def _shorten(
             break
         conversation = shorter
         example = _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
-    return conversation, example, len(whole.messages) - len(conversation.messages)
+    return conversation, example
 
 
 def drop_first_exchange(conversation: Conversation) -> Conversation | None:
-    """Leave out the messages from the first user's turn to the next one; None where it is the only one."""
+    """Leave out the messages from the first user's turn to the next one.
+
+    Returns:
+        The rest; None where that turn is the only one, or the last answer is among what would go.
+    """
     messages = conversation.messages
     users = [place for place, message in enumerate(messages) if message["role"] == "user"]
-    if len(users) < 2:
+    answers = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+    if len(users) < 2 or not answers or answers[-1] < users[1]:
         return None
     return replace(conversation, messages=messages[: users[0]] + messages[users[1] :])

@@ -6,20 +6,25 @@ import difflib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import (
     Changes,
     Prepared,
+    Problems,
     RowProblem,
     Rows,
     Stage,
     check_columns,
     prepare_examples,
     raise_row_problems,
+    remember,
 )
 from ftkit.errors import RecipeError
 from ftkit.models import fingerprint_tokenizer
+from ftkit.tasks import fingerprint_task
+from ftkit.tasks.lengths import Lengths, say_lengths
 from ftkit.tasks.protocol import Encoding, Reject, Task
 from ftkit.tasks.segmenter import fingerprint_segmenter
 
@@ -43,6 +48,9 @@ POSITIONS_AFTER_PADDING = frozenset(
     + ("roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")
 )
 """Architectures that number positions from behind the padding token's id on, so that some are never used."""
+
+NUM_NAMES = 20
+"""Most names of files that are kept with examples, for people to tell them apart."""
 
 HELD_OUT = ("test", "validation")
 """The splits that the final scores may come from; the first one that there is."""
@@ -140,7 +148,7 @@ def make_encoding(
             f"set it to {limit} or less, or auto"
         )
     longest = data.max_tokens if isinstance(data.max_tokens, int) else min(limit or 10**9, LONGEST_BY_DEFAULT)
-    stride = longest // 4 if data.stride == "auto" else data.stride
+    stride = getattr(task, "AUTO_STRIDE", longest // 4) if data.stride == "auto" else data.stride
     if stride >= longest:
         raise RecipeError(
             f"data.stride: is {stride}, but a window has at most {longest} tokens (data.max_tokens); "
@@ -194,8 +202,13 @@ def check_splits(rows: Mapping[str, Rows], task: Task, data: DataSection, labels
         label_names=_read_mapping(data),
     )
     for some in rows.values():
-        found = ((index, task.check_row(row, encoding)) for index, row in enumerate(some))
-        raise_row_problems(some, [RowProblem(index, problem) for index, problem in found if problem])
+        key = {**fingerprint_task(task), **asdict(encoding)}
+        remember(some, "rows", partial(_raise_problems, some, task, encoding), key=key)
+
+
+def _raise_problems(rows: Rows, task: Task, encoding: Encoding) -> None:
+    found = ((index, task.check_row(row, encoding)) for index, row in enumerate(rows))
+    raise_row_problems(rows, (RowProblem(index, problem) for index, problem in found if problem))
 
 
 def _read_mapping(data: DataSection) -> dict[str, str] | None:
@@ -210,9 +223,13 @@ def encode_splits(
 ) -> dict[str, Split]:
     """Encode every split for a model; see `encode_rows`."""
     config = checkpoint.model.config
-    encoding = make_encoding(task, data, checkpoint.tokenizer, config, checkpoint.labels)
+    tokenizer = checkpoint.tokenizer
+    encoding = make_encoding(task, data, tokenizer, config, checkpoint.labels)
+    fingerprint = fingerprint_tokenizer(tokenizer)
     return {
-        split: encode_rows(name, task, some, checkpoint.tokenizer, encoding, split=split)
+        split: encode_rows(
+            name, task, some, tokenizer, encoding, split=split, tokenizer_fingerprint=fingerprint
+        )
         for split, some in rows.items()
     }
 
@@ -225,6 +242,7 @@ def encode_rows(
     encoding: Encoding,
     *,
     split: str,
+    tokenizer_fingerprint: str = "",
 ) -> Split:
     """Encode a split, or take it from the cache when nothing that matters has changed.
 
@@ -235,53 +253,66 @@ def encode_rows(
         tokenizer: the model's tokenizer.
         encoding: what the examples depend on beside rows and tokenizer.
         split: `train`, `validation` or `test`, for the messages.
+        tokenizer_fingerprint: of `fingerprint_tokenizer`, which takes a while; computed where it is empty.
 
     Raises:
         DataError: rows that lack a column or do not fit the task; names file and line.
     """
     key = {
         "task": name,
-        "version": task.VERSION,
-        "problem_type": getattr(task, "PROBLEM_TYPE", None),
+        **fingerprint_task(task),
         "rows": rows.fingerprint,
-        "tokenizer": fingerprint_tokenizer(tokenizer),
+        "tokenizer": tokenizer_fingerprint or fingerprint_tokenizer(tokenizer),
         **asdict(encoding),
     }
 
-    def make(reject: Reject) -> Iterator[dict[str, Any]]:
-        check_columns(
-            rows,
-            [
-                column
-                for column in task.COLUMNS
-                if encoding.labelled or column.kind not in ("label", "labels")
-            ],
-        )
-        problems: list[RowProblem] = []
-
-        def note(index: int, rule: str, detail: str) -> None:
-            if rule.endswith(":error"):
-                problems.append(RowProblem(index, detail))
-            else:
-                reject(index, rule, detail)
-
-        yield from task.encode(_check_rows(rows, task, encoding, note), tokenizer, encoding, note)
-        if problems:
-            raise_row_problems(rows, problems)
-
-    prepared = prepare_examples(make, key=key)
+    lengths = Lengths()
+    make = partial(_make_examples, task, rows, tokenizer, encoding, lengths)
+    names = {"split": split, "sources": list(rows.sources[:NUM_NAMES])}
+    prepared = prepare_examples(make, key=key, names=names, describe=lambda: {"lengths": lengths.describe()})
+    if shown := prepared.summary["lengths"]:
+        logger.info("%s: %s", split, say_lengths(shown, encoding))
     for rule, number in prepared.rejected.count_rules().items():
         logger.warning("%s: %d of %d rows: %s", split, number, len(rows), RULES.get(rule, rule))
     return Split(split, rows, prepared, encoding)
 
 
+def _make_examples(
+    task: Task,
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase,
+    encoding: Encoding,
+    lengths: Lengths,
+    reject: Reject,
+) -> Iterator[dict[str, Any]]:
+    """Check rows and make examples of them; what is wrong is raised when all have been looked at."""
+    labelled = [
+        column for column in task.COLUMNS if encoding.labelled or column.kind not in ("label", "labels")
+    ]
+    check_columns(rows, labelled)
+    problems = Problems()
+
+    def note(index: int, rule: str, detail: str) -> None:
+        lengths.note_rejected(index, rule, detail)
+        if rule.endswith(":error"):
+            problems.add(rows.where(index), detail)
+        else:
+            reject(index, rule, detail)
+
+    good = _check_rows(rows, task, encoding, note)
+    yield from lengths.watch(task.encode(good, tokenizer, encoding, note))
+    problems.raise_any(where=rows.name, num_rows=len(rows))
+
+
 RULES = {
     "too_long:truncate": "longer than data.max_tokens, cut",
+    "too_long:truncate_start": "longer than data.max_tokens, cut at the beginning",
     "too_long:truncate_middle": "longer than data.max_tokens, cut in the middle",
     "too_long:windows": "longer than data.max_tokens, read in windows",
     "too_short:drop": "fewer than 2 tokens, left out",
     "weight:drop": "every answer has the weight 0, left out",
     "target_too_long:truncate": "target longer than data.max_target_tokens, cut",
+    "target_too_long:truncate_start": "target longer than data.max_target_tokens, cut",
     "target_too_long:drop": "target longer than data.max_target_tokens, left out",
     "too_long:drop": "longer than data.max_tokens, left out",
     "too_long:split": "longer than data.max_tokens, split into several examples",
@@ -301,8 +332,7 @@ def check_rows(rows: Rows, task: Task, encoding: Encoding) -> None:
     """
     check_columns(rows, [column for column in task.COLUMNS if column.kind not in ("label", "labels")])
     unlabelled = replace(encoding, labelled=False)
-    problems = ((index, task.check_row(row, unlabelled)) for index, row in enumerate(rows))
-    raise_row_problems(rows, [RowProblem(index, problem) for index, problem in problems if problem])
+    _raise_problems(rows, task, unlabelled)
 
 
 def _check_rows(

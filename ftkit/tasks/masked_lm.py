@@ -21,6 +21,7 @@ from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_input
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
 from ftkit.tasks.segmenter import load_segmenter
 from ftkit.tasks.supervised_positions import compute_logits
+from ftkit.tasks.tokenizing import Tokens, tokenize, tokenize_ahead
 from ftkit.tasks.whole_words import find_words, mark_word_starts
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ MODEL_CLASS = "AutoModelForMaskedLM"
 ADAPTER_TYPE = "FEATURE_EXTRACTION"
 METRIC_KINDS = ("losses", "counts")
 METRICS = ("pseudo_perplexity", "masked_accuracy", "loss")
-TOO_LONG = ("split", "truncate", "drop", "error")
+TOO_LONG = ("split", "truncate", "truncate_start", "drop", "error")
 GENERATES = False
 
 NUM_FILLS = 5
@@ -249,19 +250,16 @@ def _tokenize(
             "take another, or set data.whole_word_masking: false"
         )
     segment = load_segmenter(encoding.segmenter) if encoding.segmenter else None
-    for batch in in_batches(rows):
+
+    def tokenize_batch(batch: Sequence[tuple[int, Row]]) -> Tokens:
         texts = [row["text"] for _, row in batch]
-        if whole and segment is None and any(map(is_unspaced, texts)):
+        return tokenize(tokenizer, texts, add_special_tokens=False, with_offsets=whole)
+
+    for batch, tokens in tokenize_ahead(in_batches(rows), tokenize_batch):
+        if whole and segment is None and any(is_unspaced(row["text"]) for _, row in batch):
             _say_characters()
-        encoded = tokenizer(
-            texts,
-            add_special_tokens=False,
-            return_offsets_mapping=whole,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        offsets = encoded["offset_mapping"] if whole else [None] * len(texts)
-        for (index, row), ids, places in zip(batch, encoded["input_ids"], offsets, strict=True):
+        offsets = tokens.offsets if whole else [[]] * len(batch)
+        for (index, row), ids, places in zip(batch, tokens.ids, offsets, strict=True):
             starts = (
                 mark_word_starts(places, find_words(row["text"], segment)) if whole else [True] * len(ids)
             )

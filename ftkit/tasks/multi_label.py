@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-VERSION = 1
+VERSION = 2
 SUMMARY = "give a text, or a pair of texts, any number of labels"
 COLUMNS = text_classification.COLUMNS
 READS = text_classification.READS

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ftkit.data import Column
 from ftkit.tasks import text_classification
 from ftkit.tasks.batching import in_batches
+from ftkit.tasks.lengths import report_too_long
 from ftkit.tasks.padding import IGNORED, pad_inputs, select_inputs
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
+from ftkit.tasks.tokenizing import tokenize
 
 if TYPE_CHECKING:
     import torch
@@ -116,20 +118,16 @@ def encode(
         choices = [read_choices(row["choices"]) or [] for _, row in batch]
         questions = [row["question"] for (_, row), some in zip(batch, choices, strict=True) for _ in some]
         texts = [choice for some in choices for choice in some]
-        encoded = tokenizer(questions, texts, return_attention_mask=False, verbose=False)
-        types = encoded.get("token_type_ids")
+        tokens = tokenize(tokenizer, questions, texts)
+        types = tokens.types
         end = 0
         for (index, row), some in zip(batch, choices, strict=True):
             start, end = end, end + len(some)
-            ids = encoded["input_ids"][start:end]
+            ids = tokens.ids[start:end]
             row_types = types[start:end] if types else None
             longest = max(map(len, ids))
             if longest > encoding.max_tokens:
-                reject(
-                    index,
-                    f"too_long:{encoding.too_long}",
-                    f"{longest} tokens, the limit is {encoding.max_tokens}",
-                )
+                report_too_long(reject, index, longest, encoding)
                 if encoding.too_long != "truncate":
                     continue
                 pair = [row["question"]] * len(some), some

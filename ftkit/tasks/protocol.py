@@ -81,7 +81,8 @@ class Task(Protocol):
     """
 
     VERSION: int
-    """Raised whenever `encode` gives something else for the same row, so that no cache is stale."""
+    """Raised whenever `encode`, `check_row`, `read_labels` or `choose_form` gives something else for the same
+    rows, so that no cache is stale."""
     SUMMARY: str
     COLUMNS: tuple[Column, ...]
     READS: frozenset[str]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-VERSION = 1
+VERSION = 2
 SUMMARY = "give a text, or a pair of texts, a number"
 COLUMNS = text_classification.COLUMNS
 READS = frozenset({"data.problem_type", "data.stride"})

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import sys
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from ftkit.errors import DataError, RecipeError
-from ftkit.sources import hash_file
+from ftkit.errors import DataError
+from ftkit.sources.functions import find_function, fingerprint_function
 
 Segmenter = Callable[[str], list[str]]
 """From a stretch of text to its words, which joined are the text."""
+
+_SETTING = "data.segmenter"
 
 
 def load_segmenter(name: str) -> Segmenter:
@@ -29,7 +25,7 @@ def load_segmenter(name: str) -> Segmenter:
     Raises:
         RecipeError: there is no such function.
     """
-    function = _find_function(name)
+    function = find_function(name, setting=_SETTING)
 
     def segment(text: str) -> list[str]:
         words = [str(word) for word in function(text)]
@@ -43,35 +39,6 @@ def load_segmenter(name: str) -> Segmenter:
     return segment
 
 
-@cache
 def fingerprint_segmenter(name: str) -> str:
-    """Compute what changes with the file that a segmenter's function is written in.
-
-    Read once, as the function is imported once: a file that is edited meanwhile changes neither.
-    """
-    function = _find_function(name)
-    try:
-        source = inspect.getsourcefile(inspect.unwrap(function)) or ""
-    except TypeError:  # a method of an object, or a function in C
-        source = getattr(sys.modules[name.partition(":")[0]], "__file__", None) or ""
-    return hash_file(Path(source))[:16] if Path(source).is_file() else ""
-
-
-@cache
-def _find_function(name: str) -> Callable[[str], Any]:
-    module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
-        raise RecipeError(f"data.segmenter: is {name!r}; write module:function, such as jieba:lcut")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a lab's own module lies beside its recipe
-    try:
-        found = getattr(importlib.import_module(module_name), function_name)
-    except ImportError as error:
-        raise RecipeError(f"data.segmenter: cannot import {module_name!r}; {error}; install it") from error
-    except AttributeError as error:
-        raise RecipeError(
-            f"data.segmenter: the module {module_name} has no {function_name!r}; name a function of it"
-        ) from error
-    if not callable(found):
-        raise RecipeError(f"data.segmenter: {name} is no function; name one that cuts a text into words")
-    return found  # type: ignore[no-any-return]
+    """Compute what changes with the file that a segmenter's function is written in."""
+    return fingerprint_function(name, setting=_SETTING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
@@ -12,6 +13,7 @@ from ftkit.errors import MetricError
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.blocks import cut_documents, find_end_token
 from ftkit.tasks.head_loss import list_losses, sum_losses
+from ftkit.tasks.lengths import describe_too_long
 from ftkit.tasks.next_token import (
     explain,
     list_scored,
@@ -24,6 +26,8 @@ from ftkit.tasks.padding import IGNORED, pad_inputs, pad_sequences, select_input
 from ftkit.tasks.protocol import Encoding, LossOptions, Reject, Row
 from ftkit.tasks.span_corruption import choose_length, corrupt, count_noise, find_sentinels
 from ftkit.tasks.supervised_positions import find_model
+from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
+from ftkit.tasks.windows import CUTTERS, find_special_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +48,7 @@ MODEL_CLASS = "AutoModelForSeq2SeqLM"
 ADAPTER_TYPE = "SEQ_2_SEQ_LM"
 METRIC_KINDS = ("losses", "texts", "json_texts", "schemas", "samples")
 METRICS = ("loss", "perplexity")
-TOO_LONG = ("truncate", "drop", "error")
+TOO_LONG = ("truncate", "truncate_start", "drop", "error")
 GENERATES = True
 NUM_SENTINELS = 100
 """Sentinels that are looked for: as many as T5 has."""
@@ -70,10 +74,19 @@ def prepare_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
 
 
 def make_prompt(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[int]:
-    """Return what the encoder reads, shape (tokens,); a longer source is cut on the right."""
+    """Return what the encoder reads, shape (tokens,); a longer source is cut."""
     text = encoding.source_prefix + row["source"]
-    ids: list[int] = tokenizer(text, truncation=True, max_length=encoding.max_tokens)["input_ids"]
-    return ids
+    return cut_source(tokenize(tokenizer, [text]).ids[0], tokenizer, encoding)
+
+
+def cut_source(ids: list[int], tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[int]:
+    """Cut what the encoder reads to `max_tokens`, with the special tokens around what is left of it."""
+    if len(ids) <= encoding.max_tokens:
+        return ids
+    special = find_special_tokens(tokenizer)
+    cut = CUTTERS.get(encoding.too_long, CUTTERS["truncate"])
+    kept = cut(special.take_off(ids), max(1, encoding.max_tokens - special.number))
+    return [*special.before, *kept, *special.after]
 
 
 def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> tuple[Row, str]:
@@ -105,17 +118,19 @@ def encode(
         yield from _encode_blocks(rows, tokenizer, encoding, reject)
         return
     end = find_end_token(tokenizer)
-    for batch in in_batches(rows):
+
+    def tokenize_batch(batch: Sequence[tuple[int, Row]]) -> tuple[list[list[int]], list[list[int]]]:
         sources = [encoding.source_prefix + row["source"] for _, row in batch]
-        inputs = tokenizer(sources, return_attention_mask=False, verbose=False)["input_ids"]
-        targets = _encode_targets(batch, tokenizer, end) if encoding.labelled else [None] * len(batch)
-        for (index, row), ids, target in zip(batch, inputs, targets, strict=True):
-            example = {"row": index, "input_ids": ids}
+        inputs = tokenize(tokenizer, sources).ids
+        return inputs, _encode_targets(batch, tokenizer, end) if encoding.labelled else []
+
+    for batch, (inputs, targets) in tokenize_ahead(in_batches(rows), tokenize_batch):
+        for (index, _), ids, target in zip_longest(batch, inputs, targets):
+            example: dict[str, Any] = {"row": index, "input_ids": ids}
             if target is not None:
                 example["labels"] = target
             if _fit(example, encoding, reject):
-                if len(ids) > encoding.max_tokens:
-                    example["input_ids"] = make_prompt(row, tokenizer, encoding)
+                example["input_ids"] = cut_source(ids, tokenizer, encoding)
                 num_target = len(example.get("labels", ()))
                 yield {**example, "num_tokens": len(example["input_ids"]) + num_target}
 
@@ -213,9 +228,9 @@ def _fit(example: dict[str, Any], encoding: Encoding, reject: Reject) -> bool:
         length = len(example.get(key, ()))
         if length > limit:
             what = "the target has " if key == "labels" else ""
-            detail = f"{what}{length} tokens, the limit is {limit} (data.{setting})"
+            detail = f"{what}{describe_too_long(length, limit)} (data.{setting})"
             reject(example["row"], f"{rule}:{encoding.too_long}", detail)
-            if encoding.too_long != "truncate":
+            if encoding.too_long not in CUTTERS:
                 return False
     if "labels" in example:
         example["labels"] = example["labels"][: encoding.max_target_tokens]
@@ -252,10 +267,13 @@ def _tokenize_documents(
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield each row's tokens, with the end token behind them where documents are joined."""
     end = [find_end_token(tokenizer)] if encoding.documents == "concatenate" else []
-    for batch in in_batches(rows):
+
+    def tokenize_batch(batch: Sequence[tuple[int, Row]]) -> list[list[int]]:
         texts = [encoding.source_prefix + row["source"] for _, row in batch]
-        encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        for (index, _), ids in zip(batch, encoded["input_ids"], strict=True):
+        return tokenize(tokenizer, texts, add_special_tokens=False).ids
+
+    for batch, tokens in tokenize_ahead(in_batches(rows), tokenize_batch):
+        for (index, _), ids in zip(batch, tokens, strict=True):
             yield index, [*ids, *end]
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 SUMMARY = "give a text, or a pair of texts, one label, several labels or a number"
 COLUMNS = (
     *TEXT_COLUMNS,

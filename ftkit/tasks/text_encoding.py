@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
 from ftkit.tasks.batching import in_batches
+from ftkit.tasks.lengths import report_too_long
 from ftkit.tasks.padding import pad_inputs, select_inputs
 from ftkit.tasks.protocol import Encoding, Reject, Row
-from ftkit.tasks.windows import SpecialTokens, cut_windows, find_special_tokens
+from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
+from ftkit.tasks.windows import CUTTERS, SpecialTokens, cut_windows, find_special_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -27,11 +29,12 @@ TEXT_COLUMNS = (
         compared_as="text_pair",
     ),
 )
-SHORTENINGS = ("truncate", "truncate_middle", "windows", "drop", "error")
-"""Cut the end, cut the middle, or read all of it in overlapping windows; or leave the row out, or stop."""
+SHORTENINGS = ("truncate", "truncate_start", "truncate_middle", "windows", "drop", "error")
+"""Cut the end, the beginning or the middle, or read all of it in overlapping windows; or leave the row out,
+or stop."""
 Encode = Callable[..., Iterator[dict[str, Any]]]
 Collate = Callable[..., dict[str, "torch.Tensor"]]
-CUTS = frozenset({"truncate", "truncate_middle", "windows"})
+CUTS = frozenset({*CUTTERS, "windows"})
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,16 @@ def _cut_texts(
     Of the two texts of a pair that is too long, the longer one is cut or read in windows. The windows of
     a row share its weight, so that a long document counts as much as a short one.
     """
-    for batch in in_batches(rows):
-        for (index, row), whole in zip(batch, _tokenize(batch, tokenizer), strict=True):
+    shortener = Shortener(tokenizer, encoding)
+    for batch, wholes in tokenize_ahead(in_batches(rows), lambda batch: _tokenize(batch, tokenizer)):
+        for (index, row), whole in zip(batch, wholes, strict=True):
             pieces = [whole]
-            if len(whole.ids) > encoding.max_tokens:
-                detail = f"{len(whole.ids)} tokens, the limit is {encoding.max_tokens}"
-                reject(index, f"too_long:{encoding.too_long}", detail)
+            num_tokens = len(whole.ids)
+            if num_tokens > encoding.max_tokens:
+                report_too_long(reject, index, num_tokens, encoding)
                 if encoding.too_long not in CUTS:
                     continue
-                pieces = shorten(row, tokenizer, encoding)
+                pieces = shortener.shorten(row, whole)
             yield index, row, pieces
 
 
@@ -110,75 +114,89 @@ def _tokenize(batch: Sequence[tuple[int, Row]], tokenizer: PreTrainedTokenizerBa
     pieces: dict[int, Piece] = {}
     for is_pair in (False, True):
         chosen = [place for place, (_, row) in enumerate(batch) if has_pair(row) is is_pair]
-        if not chosen:
-            continue
         texts = [batch[place][1]["text"] for place in chosen]
-        pairs = [[batch[place][1]["text_pair"] for place in chosen]] if is_pair else []
-        encoded = tokenizer(texts, *pairs, return_attention_mask=False, verbose=False)
-        types = encoded.get("token_type_ids") or [[]] * len(chosen)
-        for place, ids, row_types in zip(chosen, encoded["input_ids"], types, strict=True):
+        pairs = [batch[place][1]["text_pair"] for place in chosen] if is_pair else None
+        tokens = tokenize(tokenizer, texts, pairs)
+        types = tokens.types or [[]] * len(chosen)
+        for place, ids, row_types in zip(chosen, tokens.ids, types, strict=True):
             pieces[place] = Piece(ids, _find_pair(ids, row_types))
     return [pieces[place] for place in range(len(batch))]
 
 
 def has_pair(row: Row) -> bool:
     """Tell whether a row has a second text."""
-    return bool(str(row.get("text_pair") or "").strip())
+    pair = row.get("text_pair")
+    return pair is not None and bool(str(pair).strip())
 
 
 def _find_pair(ids: Sequence[int], types: Sequence[int]) -> int:
     return next((place for place, kind in enumerate(types) if kind), len(ids))
 
 
-def shorten(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encoding) -> list[Piece]:
-    """Make of a row that is too long what the model can read, in the way of `encoding.too_long`.
+@dataclass
+class Shortener:
+    """Makes of rows that are too long what the model can read, in the way of `encoding.too_long`."""
 
-    Returns:
-        One piece, or for `windows` as many as it takes; each has at most `max_tokens` tokens.
-    """
-    texts = [row["text"], *([row["text_pair"]] if has_pair(row) else [])]
-    if encoding.too_long == "truncate":
-        cut = tokenizer(*texts, truncation=True, max_length=encoding.max_tokens, verbose=False)
-        return [Piece(cut["input_ids"], _find_pair(cut["input_ids"], cut.get("token_type_ids") or []))]
-    special = find_special_tokens(tokenizer, pair=len(texts) > 1)
-    parts = [tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] for text in texts]
-    room = max(len(texts), encoding.max_tokens - special.number)
-    limits = share_room([len(part) for part in parts], room)
-    if encoding.too_long == "truncate_middle":
-        cut_parts = [cut_middle(part, limit) for part, limit in zip(parts, limits, strict=True)]
-        return [_join(cut_parts, special, tokenizer)]
-    longest = max(range(len(parts)), key=lambda place: len(parts[place]))
-    kept = [part[:limit] for part, limit in zip(parts, limits, strict=True)]
-    windows = cut_windows(
-        [1] * len(parts[longest]), limits[longest], min(encoding.stride, limits[longest] - 1)
-    )
-    cut_longest = (parts[longest][window.start : window.stop] for window in windows)
-    return [_join([*kept[:longest], ids, *kept[longest + 1 :]], special, tokenizer) for ids in cut_longest]
+    tokenizer: PreTrainedTokenizerBase
+    encoding: Encoding
+    _specials: dict[bool, tuple[SpecialTokens, bool]] = field(default_factory=dict)
+
+    def shorten(self, row: Row, whole: Piece) -> list[Piece]:
+        """Shorten one row.
+
+        Args:
+            row: the row.
+            whole: all of its tokens, with special ones.
+
+        Returns:
+            One piece, or for `windows` as many as it takes; each has at most `max_tokens` tokens.
+        """
+        special, has_types = self._read_special(pair=has_pair(row))
+        if has_pair(row):
+            parts = tokenize(self.tokenizer, [row["text"], row["text_pair"]], add_special_tokens=False).ids
+        else:
+            parts = [special.take_off(whole.ids)]
+        cut_parts = self._cut(parts, max(len(parts), self.encoding.max_tokens - special.number))
+        return [_join(each, special, has_types=has_types) for each in cut_parts]
+
+    def _cut(self, parts: list[list[int]], room: int) -> Iterator[list[list[int]]]:
+        """Yield the one or two texts of each piece, which together have at most `room` tokens."""
+        limits = share_room([len(part) for part in parts], room)
+        cut = CUTTERS.get(self.encoding.too_long)
+        if cut is not None:
+            yield [cut(part, limit) for part, limit in zip(parts, limits, strict=True)]
+            return
+        longest = max(range(len(parts)), key=lambda place: len(parts[place]))
+        limit = limits[longest]
+        kept = [part[:most] for part, most in zip(parts, limits, strict=True)]
+        for window in cut_windows([1] * len(parts[longest]), limit, min(self.encoding.stride, limit - 1)):
+            ids = parts[longest][window.start : window.stop]
+            yield [*kept[:longest], ids, *kept[longest + 1 :]]
+
+    def _read_special(self, *, pair: bool) -> tuple[SpecialTokens, bool]:
+        """Read once what frames a text or a pair, and whether token types tell the second text."""
+        if pair not in self._specials:
+            types = tokenize(self.tokenizer, ["1"], ["2"]).types if pair else []
+            found = find_special_tokens(self.tokenizer, pair=pair)
+            self._specials[pair] = (found, bool(types) and any(types[0]))
+        return self._specials[pair]
 
 
 def share_room(lengths: Sequence[int], room: int) -> list[int]:
-    """Share the tokens that there are among one or two texts; a short one leaves the rest to the other."""
+    """Share the tokens that there are among one or two texts, as tokenizers do (`longest_first`).
+
+    A short text leaves the rest to the other; of two long ones each gets half, an odd token the longer.
+    """
     if len(lengths) == 1:
         return [room]
     first, second = lengths
-    half = room // 2
-    if second <= half:
-        return [room - second, second]
-    return [first, room - first] if first <= half else [room - half, half]
+    small = min(first, second, room // 2)
+    return [small, room - small] if first <= second else [room - small, small]
 
 
-def cut_middle(ids: list[int], limit: int) -> list[int]:
-    """Keep the beginning and the end, half of the limit each; an odd token goes to the beginning."""
-    if len(ids) <= limit:
-        return ids
-    tail = limit // 2
-    return ids[: limit - tail] + (ids[-tail:] if tail else [])
-
-
-def _join(parts: Sequence[list[int]], special: SpecialTokens, tokenizer: PreTrainedTokenizerBase) -> Piece:
+def _join(parts: Sequence[list[int]], special: SpecialTokens, *, has_types: bool) -> Piece:
     head = [*special.before, *parts[0], *special.between]
     ids = [*head, *chain(*parts[1:]), *special.after]
-    has_types = len(parts) > 1 and "token_type_ids" in tokenizer.model_input_names
     return Piece(ids, len(head) if has_types else len(ids))
 
 

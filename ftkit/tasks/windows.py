@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,10 @@ class SpecialTokens:
     def number(self) -> int:
         """How many there are."""
         return len(self.before) + len(self.between) + len(self.after)
+
+    def take_off(self, ids: list[int]) -> list[int]:
+        """Return the tokens of a single text without those around it."""
+        return ids[len(self.before) : len(ids) - len(self.after)]
 
 
 def find_special_tokens(tokenizer: PreTrainedTokenizerBase, *, pair: bool = False) -> SpecialTokens:
@@ -102,3 +106,19 @@ def choose_owners(windows: Sequence[range], sizes: Sequence[int]) -> list[int]:
             before, behind = ends[unit] - ends[window.start], ends[window.stop] - ends[unit + 1]
             best[unit] = max(best[unit], (min(before, behind), -number))
     return [-number for _, number in best]
+
+
+def cut_middle(ids: list[int], limit: int) -> list[int]:
+    """Keep the beginning and the end, half of the limit each; an odd token goes to the beginning."""
+    if len(ids) <= limit:
+        return ids
+    tail = limit // 2
+    return ids[: limit - tail] + (ids[-tail:] if tail else [])
+
+
+CUTTERS: dict[str, Callable[[list[int], int], list[int]]] = {
+    "truncate": lambda ids, limit: ids[:limit],
+    "truncate_start": lambda ids, limit: ids[len(ids) - limit :] if len(ids) > limit else ids,
+    "truncate_middle": cut_middle,
+}
+"""What is left of a text that may have only so many tokens."""

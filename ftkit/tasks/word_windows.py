@@ -7,9 +7,11 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from ftkit.tasks.batching import in_batches
+from ftkit.tasks.lengths import report_too_long
 from ftkit.tasks.padding import IGNORED
 from ftkit.tasks.protocol import Encoding, Reject, Row
 from ftkit.tasks.tagged_words import Words, continue_tag, read_tags, read_words
+from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
 from ftkit.tasks.windows import SpecialTokens, choose_owners, cut_windows, find_special_tokens
 
 if TYPE_CHECKING:
@@ -30,9 +32,11 @@ def encode(
     """
     special = find_special_tokens(tokenizer)
     limit = max(1, encoding.max_tokens - special.number)
-    for batch in in_batches(rows):
-        read = [(index, row, read_words(row)) for index, row in batch]
-        pieces = _tokenize_words((words for _, _, words in read), tokenizer)
+    read_rows = ((index, row, read_words(row)) for index, row in rows)
+    encoded = tokenize_ahead(
+        in_batches(read_rows), lambda batch: _tokenize_words((words for _, _, words in batch), tokenizer)
+    )
+    for read, pieces in encoded:
         for index, row, words in read:
             tokens = [pieces[word][:limit] for word in words.list_spaced()]
             longest = max(len(pieces[word]) for word in words.list_spaced())
@@ -40,8 +44,7 @@ def encode(
                 reject(index, "word:truncate", f"a word of {longest} tokens, the limit is {limit}")
             num_tokens = sum(map(len, tokens)) + special.number
             if num_tokens > encoding.max_tokens:
-                detail = f"{num_tokens} tokens, the limit is {encoding.max_tokens}"
-                reject(index, f"too_long:{encoding.too_long}", detail)
+                report_too_long(reject, index, num_tokens, encoding)
                 if encoding.too_long != "split":
                     continue
             labels = _label_tokens(index, row, words, tokens, encoding, reject)
@@ -51,9 +54,9 @@ def encode(
 def _tokenize_words(rows: Iterable[Words], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
     """Tokenize each different word once; a word that the tokenizer drops is its unknown token."""
     distinct = list(dict.fromkeys(word for words in rows for word in words.list_spaced()))
-    encoded = tokenizer(distinct, add_special_tokens=False, return_attention_mask=False, verbose=False)
+    encoded = tokenize(tokenizer, distinct, add_special_tokens=False)
     unknown = tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.pad_token_id
-    return {word: ids or [unknown] for word, ids in zip(distinct, encoded["input_ids"], strict=True)}
+    return {word: ids or [unknown] for word, ids in zip(distinct, encoded.ids, strict=True)}
 
 
 def _label_tokens(

@@ -25,7 +25,7 @@ def make_split(tmp_path):
         path = tmp_path / "rejected.jsonl"
         path.write_text("")
         rows = load_rows([{"number": number} for number in range(len(examples))])
-        prepared = Prepared(datasets.Dataset.from_list(examples), ChangeFile(path, {}))
+        prepared = Prepared(datasets.Dataset.from_list(examples), ChangeFile(path, {}), {})
         return Split(name, rows, prepared, Encoding(64, "drop", **encoding))
 
     return make

@@ -64,3 +64,61 @@ def test_mistakes_in_rules_come_with_their_line(run, here):
         r"recipe.yaml:3: data.clean\[0\]: unknown rule 'whitespace'; did you mean white_space\?\n"
         r"recipe.yaml:3: data.clean\[1\].min_characters: must be at least 1; found 0"
     )
+
+
+def test_preview_shows_rows_as_they_came_as_cleaned_and_as_encoded(run, here):
+    turns = [{"role": "user", "content": "  cat   月光 "}, {"role": "assistant", "content": "dog"}]
+    (here / "chat.jsonl").write_text((json.dumps({"messages": turns}) + "\n") * 2, encoding="utf-8")
+    result = run("data", "preview", "chat.yaml", "data.clean=[white_space, duplicates]")
+    assert result.code == 0, result.err
+    first, _, second = result.out.partition("chat.jsonl:2")
+    assert first.startswith("chat.jsonl:1 -> train\n  came    messages: ")
+    assert "\n  rule    white_space: changed\n  cleaned messages: " in first
+    assert '"cat 月光"' in first
+    assert "⟦" in first  # what carries loss, where there are no colours
+    assert first.index("⟦") > first.index("  encoded ")
+    assert second.startswith(" -> left out\n")
+    assert "duplicates: dropped (equal)" in second
+    assert "encoded" not in second
+    assert "\x1b" not in result.out
+
+
+def test_preview_finds_rows_that_a_rule_touched(run, here):
+    result = run(
+        "data",
+        "preview",
+        "recipe.yaml",
+        "data.clean=[{min_characters: 20}]",
+        "--rule",
+        "min_characters",
+        "--rows",
+        "2",
+    )
+    assert result.code == 0, result.err
+    assert result.out.count("-> left out") == 2
+    run("data", "preview", "recipe.yaml", "--rule", "html").check_error(
+        "no row was dropped or changed by 'html'; .*"
+    )
+
+
+def test_stats_counts_and_says_the_same_as_json(run, here):
+    words = ("data", "stats", "recipe.yaml", "data.clean=[{min_characters: 20}, duplicates]")
+    text, found = run(*words), json.loads(run(*words, "--json").out)
+    assert text.code == 0, text.err
+    kept = found["splits"]["train"]["num_rows"]
+    assert f"rows read: 24 for data.train, 9 for data.test; kept: train {kept}, " in text.out
+    assert sum(found["splits"]["train"]["labels"].values()) == kept
+    assert "train: labels\n" in text.out
+    assert "█" in text.out
+    assert {each["rule"] for each in found["changes"]} == {"min_characters"}
+
+
+def test_a_notebook_gets_tables_and_colours(here):
+    import ftkit
+
+    found = ftkit.describe_data(here / "recipe.yaml")
+    assert "<table>" in found._repr_html_()
+    assert found.splits["train"].num_rows == 24
+    shown = ftkit.preview_data(here / "chat.yaml", num_rows=1)
+    assert "<b style=" in shown._repr_html_()
+    assert "\x1b[1;32m" in shown.write(in_colour=True)

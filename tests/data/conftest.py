@@ -18,11 +18,3 @@ def write(tmp_path, monkeypatch):
         return name
 
     return write
-
-
-@pytest.fixture
-def cache(tmp_path_factory, monkeypatch):
-    """An empty cache of this test alone."""
-    folder = tmp_path_factory.mktemp("own-cache")
-    monkeypatch.setenv("FTKIT_CACHE", str(folder))
-    return folder

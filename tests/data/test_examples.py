@@ -61,13 +61,24 @@ def test_another_key_is_made_anew(cache, other):
 
 
 def test_an_entry_holds_its_key_and_counts_to_explain_a_miss(cache):
-    prepare_examples(make_two, key={"task": "chat", "max_tokens": 512})
+    key, names = {"task": "chat", "max_tokens": 512}, {"split": "train"}
+    prepare_examples(make_two, key=key, names=names, describe=lambda: {"longest": 3})
     (about,) = cache.glob("prepared/*/entry/about.json")
     assert json.loads(about.read_text(encoding="utf-8")) == {
-        "key": {"format": 2, "task": "chat", "max_tokens": 512},
+        "key": {"format": 3, **key},
+        "names": names,
+        "changed": [],
         "num_examples": 2,
         "rejected": [["too_long:drop", "dropped", 1]],
+        "summary": {"longest": 3},
     }
+
+
+def test_what_was_described_comes_back_from_the_cache_though_names_differ(cache):
+    prepare_examples(make_two, key={}, names={"split": "a"}, describe=lambda: {"longest": 3})
+    again = prepare_examples(fail_to_make, key={}, names={"split": "b"}, describe=lambda: {"longest": 9})
+    assert again.summary == {"longest": 3}
+    assert again.rejected.count_rules() == {"too_long:drop": 1}
 
 
 def test_more_examples_than_a_batch_are_all_there(cache, monkeypatch):
@@ -93,6 +104,13 @@ def test_examples_are_made_one_after_another_and_not_kept_in_memory(cache, monke
     monkeypatch.setattr(pa.ipc.RecordBatchStreamWriter, "write_batch", watch)
     prepare_examples(make, key={})
     assert written == [10] * 10
+
+
+def test_long_examples_are_written_before_they_fill_the_memory(cache, monkeypatch):
+    monkeypatch.setattr("ftkit.data.examples.TOKENS_AT_ONCE", 100)
+    made = lambda reject: ({"row": index, "input_ids": [1] * 60} for index in range(5))  # noqa: E731
+    table = prepare_examples(made, key={}).examples.data.table
+    assert [batch.num_rows for batch in table.to_batches()] == [2, 2, 1]
 
 
 def test_arrays_and_nested_lists_are_examples_too(cache):
@@ -210,6 +228,29 @@ def test_processes_that_want_the_same_examples_make_them_once(cache):
     ]
     outputs = [process.communicate(timeout=120)[0].split() for process in processes]
     assert sorted(outputs) == [["100000"], ["made", "100000"]]
+
+
+KILLED = """
+import os, signal
+from ftkit.data import prepare_examples
+
+def make(reject):
+    for index in range(5000):
+        yield {"row": index, "input_ids": list(range(50))}
+    os.kill(os.getpid(), signal.SIGKILL)
+
+prepare_examples(make, key={"a": 1})
+"""
+
+
+def test_a_killed_preparation_leaves_no_entry_and_the_next_one_clears_up_after_it(cache):
+    environment = {**os.environ, "FTKIT_CACHE": str(cache)}
+    killed = subprocess.run([sys.executable, "-c", KILLED], check=False, env=environment)
+    assert killed.returncode != 0
+    assert list(cache.glob("prepared/*/.entry.*"))  # what it had written, which nobody reads
+    assert not list(cache.glob("prepared/*/entry"))
+    assert len(prepare_examples(make_two, key={"a": 1}).examples) == 2
+    assert [path.name for path in cache.glob("prepared/*/.entry.*")] == []
 
 
 def test_preparing_says_nothing_on_its_own(cache, capfd):

@@ -61,11 +61,11 @@ def test_addresses_that_give_nothing_are_refused(memory, cache, source, kind, me
 
 def test_a_missing_driver_is_named(monkeypatch):
     def fail(address):
-        raise ImportError("Install s3fs to access S3")
+        raise ImportError("Install adlfs to access Azure")
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
-    with pytest.raises(MissingDependencyError, match="s3://b/a.jsonl: .* Install s3fs to access S3"):
-        load_rows("s3://b/a.jsonl")
+    with pytest.raises(MissingDependencyError, match="abfs://b/a.jsonl: .* Install adlfs to access Azure"):
+        load_rows("abfs://b/a.jsonl")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -3,6 +3,7 @@ from chat_templates import make_byte_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftkit.errors import RecipeError
 from ftkit.tasks import causal_lm
 from ftkit.tasks.protocol import Encoding
 
@@ -10,9 +11,9 @@ TOKENIZER = make_byte_tokenizer()
 END = TOKENIZER.eos_token_id
 
 
-def encode(texts, max_tokens, documents="concatenate", too_long="split"):
+def encode(texts, max_tokens, documents="concatenate", too_long="split", stride=0):
     rejected = []
-    encoding = Encoding(max_tokens, too_long, documents)
+    encoding = Encoding(max_tokens, too_long, documents, stride=stride)
     rows = enumerate({"text": text} for text in texts)
     examples = list(causal_lm.encode(rows, TOKENIZER, encoding, lambda *entry: rejected.append(entry)))
     return examples, rejected
@@ -61,3 +62,29 @@ def test_a_prompt_has_no_end_token():
     assert (
         TOKENIZER.decode(causal_lm.make_prompt({"text": "春眠"}, TOKENIZER, Encoding(9, "split"))) == "春眠"
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(max_size=60), max_tokens=st.integers(4, 20), stride=st.integers(1, 3))
+def test_parts_overlap_and_every_token_is_learned_in_one_of_them(text, max_tokens, stride):
+    whole = [*TOKENIZER(text)["input_ids"], END]
+    examples, rejected = encode([text], max_tokens, "whole", stride=stride)
+    learned = [token for example in examples for token in example["labels"] if token != -100]
+    assert learned == whole
+    assert all(len(example["input_ids"]) <= max_tokens for example in examples)
+    for before, after in zip(examples, examples[1:], strict=False):
+        assert after["labels"][:stride] == [-100] * stride
+        assert before["input_ids"][-stride:] == after["input_ids"][:stride]
+    assert len(rejected) == (len(whole) > max_tokens)
+
+
+def test_a_stride_without_parts_that_could_overlap_is_refused():
+    for options in ({"documents": "concatenate"}, {"documents": "whole", "too_long": "truncate"}):
+        with pytest.raises(RecipeError, match="set data.documents: whole and data.too_long: split"):
+            encode(["床前明月光"], 4, stride=2, **options)
+
+
+def test_the_beginning_of_a_document_is_cut_off_where_the_recipe_says_so():
+    (example,), rejected = encode(["abcdef"], 4, "whole", "truncate_start")
+    assert TOKENIZER.decode(example["input_ids"]) == "def<|im_end|>"
+    assert rejected == [(0, "too_long:truncate_start", "7 tokens, the limit is 4")]

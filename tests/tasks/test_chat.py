@@ -68,7 +68,25 @@ def test_an_answer_that_is_too_long_with_its_history_loses_the_early_exchange():
     assert "Hello!" not in text
     assert supervised_text(example, tokenizer) == "春眠不覺曉<|im_end|>"
     assert rejected[0][:2] == (0, "too_long:truncate")
-    assert "first 2 messages" in rejected[0][2]
+    assert "; left out: messages 2 to 3, from user: " in rejected[0][2]
+
+
+def test_the_last_answer_stays_though_a_question_follows_it():
+    turns = [("user", "hello " * 20), ("assistant", "hi"), ("user", "and now?")]
+    row = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    examples, rejected = encode([row], make_byte_tokenizer(), max_tokens=60)
+    assert examples == []
+    assert rejected[0][:2] == (0, "too_long:drop")
+
+
+def test_messages_that_are_left_out_are_named_in_order_of_the_row():
+    turns = [("user", "床前明月光"), ("assistant", "one"), ("user", "two"), ("assistant", "three")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    tokenizer = make_byte_tokenizer()
+    (last,), _ = encode([{"messages": messages[2:]}], tokenizer)
+    (example,), rejected = encode([{"messages": messages}], tokenizer, max_tokens=len(last["input_ids"]))
+    assert example["input_ids"] == last["input_ids"]
+    assert rejected[0][2].endswith("; left out: messages 1 to 2, from user: '床前明月光'")
 
 
 def test_a_last_exchange_that_is_too_long_alone_is_left_out_and_reported():

@@ -9,11 +9,11 @@ from ftkit.tasks.text_encoding import (
     collate_texts,
     compute_logits,
     count_weights,
-    cut_middle,
     make_encode,
     pool_windows,
     share_room,
 )
+from ftkit.tasks.windows import cut_middle
 
 LONG = "the cat sat on the mat now good bad dog"
 
@@ -66,6 +66,31 @@ def test_the_end_is_cut_off_and_of_a_pair_the_longer_text():
     assert [entry[:2] for entry in rejected] == [(0, "too_long:truncate"), (1, "too_long:truncate")]
 
 
+def test_the_beginning_is_cut_off_and_of_a_pair_that_of_the_longer_text():
+    tokenizer = make_wordpiece_tokenizer()
+    rows = [{"text": LONG}, {"text": LONG, "text_pair": "hello"}]
+    single, pair = encode(rows, too_long="truncate_start")[0]
+    assert tokenizer.decode(single["input_ids"]) == "[CLS] the mat now good bad dog [SEP]"
+    assert tokenizer.decode(pair["input_ids"]) == "[CLS] now good bad dog [SEP] hello [SEP]"
+
+
+@pytest.mark.parametrize(
+    "make_tokenizer", [make_typed_tokenizer, make_wordpiece_tokenizer, make_unigram_tokenizer]
+)
+@pytest.mark.parametrize("max_tokens", [7, 8, 11])
+def test_the_end_is_cut_off_as_the_tokenizer_itself_does_it(make_tokenizer, max_tokens):
+    tokenizer, words = make_tokenizer(), LONG.split()
+    pairs = [(" ".join(words[:n]), "床前 " * m) for n in (1, 3, 4, 5, 10) for m in (0, 1, 2, 3, 8)]
+    rows = [{"text": text, "text_pair": pair} for text, pair in pairs]
+    examples, _ = encode(rows, tokenizer, max_tokens=max_tokens)
+    for example, (text, pair) in zip(examples, pairs, strict=True):
+        parts = [text, pair] if pair else [text]
+        cut = tokenizer(*parts, truncation=True, max_length=max_tokens)
+        assert example["input_ids"] == cut["input_ids"]
+        types = cut.get("token_type_ids") or []
+        assert example["pair_start"] == (types.index(1) if 1 in types else len(cut["input_ids"]))
+
+
 def test_the_middle_is_cut_out_and_of_a_pair_from_the_longer_text():
     tokenizer = make_wordpiece_tokenizer()
     rows = [{"text": LONG}, {"text": LONG, "text_pair": "hello"}, {"text": "free", "text_pair": LONG}]
@@ -97,7 +122,7 @@ def test_the_shorter_text_of_a_pair_is_in_every_window():
     ]
 
 
-@pytest.mark.parametrize("too_long", ["truncate", "truncate_middle", "windows"])
+@pytest.mark.parametrize("too_long", ["truncate", "truncate_start", "truncate_middle", "windows"])
 @pytest.mark.parametrize("max_tokens", [6, 7, 12])
 def test_nothing_is_ever_longer_than_the_limit(too_long, max_tokens):
     words = LONG.split()
@@ -120,7 +145,14 @@ def test_a_long_row_is_left_out_where_the_recipe_says_so(rule, number):
 
 @pytest.mark.parametrize(
     ("lengths", "shares"),
-    [([20], [10]), ([20, 3], [7, 3]), ([3, 20], [3, 7]), ([20, 20], [5, 5]), ([20, 5], [5, 5])],
+    [
+        ([20], [10]),
+        ([20, 3], [7, 3]),
+        ([3, 20], [3, 7]),
+        ([20, 20], [5, 5]),
+        ([20, 5], [5, 5]),
+        ([9, 8], [5, 5]),
+    ],
 )
 def test_room_is_shared_and_what_one_text_leaves_the_other_takes(lengths, shares):
     assert share_room(lengths, 10) == shares

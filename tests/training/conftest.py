@@ -59,7 +59,7 @@ class Workshop:
             Split(
                 "train",
                 load_rows([{"number": number} for number in range(len(self.examples))]),
-                Prepared(self.examples, []),
+                Prepared(self.examples, [], {}),
                 Encoding(512, "drop"),
             ),
             training=TrainingSection(**values),

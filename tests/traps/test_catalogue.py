@@ -11,6 +11,8 @@ from trap_catalogue import GOOD, TRAPS, TWINS
 import ftkit
 from ftkit.errors import FtkitError
 
+pytestmark = pytest.mark.usefixtures("gate")  # as users have it
+
 
 def set_value(recipe, setting, value):
     *path, last = setting.split(".")

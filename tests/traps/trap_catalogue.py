@@ -412,10 +412,10 @@ TRAPS = [
         {"data.max_tokens": 128},
         rows={
             "train": [
-                {"prompt": f"{index}?", "answer": say(index, words=90 if index < 20 else 4)}
+                {"prompt": say(index), "answer": say(index, words=90 if index < 20 else 4)}
                 for index in range(24)
             ],
-            "test": [{"prompt": f"{index}!", "answer": say(index)} for index in range(6)],
+            "test": [{"prompt": say(index, 7), "answer": say(index, 7)} for index in range(6)],
         },
     ),
     Trap(
@@ -529,9 +529,9 @@ TRAPS = [
         },
         rows={
             "train": [
-                {"prompt": f"{index}?", "answer": f"{index}", "system": "be kind"} for index in range(24)
+                {"prompt": say(index), "answer": say(index, 1), "system": "be kind"} for index in range(24)
             ],
-            "test": [{"prompt": f"{index}!", "answer": f"{index}"} for index in range(6)],
+            "test": [{"prompt": say(index, 7), "answer": say(index, 7)} for index in range(6)],
         },
     ),
     Trap(
@@ -666,9 +666,10 @@ TWINS = [
         r"loss on .* % of the tokens",
         rows={
             name: [
-                {"tokens": list(POEM), "tags": ["O", "B-TIME", "I-TIME", *["O"] * 17]} for _ in range(number)
+                {"tokens": random.Random(index).sample(POEM, 12), "tags": ["O", "B-X", "I-X", *["O"] * 9]}
+                for index in range(start, start + number)
             ]
-            for name, number in (("train", 24), ("test", 6))
+            for name, start, number in (("train", 0, 24), ("test", 24, 6))
         },
     ),
     Twin(

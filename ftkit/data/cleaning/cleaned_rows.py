@@ -6,20 +6,23 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ftkit.data.cache_entries import find_or_make_entry
 from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
-from ftkit.data.cleaning.rules import EDITS, RowRule, make_rule
+from ftkit.data.cleaning.extras import find_version
+from ftkit.data.cleaning.repeated_lines import find_repeated_lines
+from ftkit.data.cleaning.rules import LIBRARIES, RowRule, make_rule
 from ftkit.data.columns import Column
 from ftkit.data.row_json import hash_row, write_row
 from ftkit.data.rows import Rows
 from ftkit.data.storage import ABOUT_FILE, ROWS_FILE, Storage, StoredRow, open_storage, write_stored_rows
 from ftkit.data.texts import find_text_columns
 from ftkit.errors import DataError
-from ftkit.recipe.sections.cleaning import CleaningRule
+from ftkit.recipe.sections.cleaning import CleaningRule, Function, RepeatedLines
+from ftkit.sources.functions import fingerprint_function
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +32,45 @@ CLEANING_VERSION = 1
 CHANGES_FILE = "changes.jsonl"
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """What `repeated_lines` found in the rows that it was counted in."""
+
+    lines: frozenset[int]
+    fingerprint: str
+    """Of the rows, and of the rule."""
+
+
+def count_repeated_lines(rows: Rows, rule: CleaningRule, *, columns: Sequence[Column]) -> Repeated:
+    """Find the lines that a rule `repeated_lines` takes out, counted in some rows."""
+    options = rule.options
+    assert isinstance(options, RepeatedLines)
+    lines = find_repeated_lines(
+        rows,
+        options.columns or find_text_columns(columns),
+        num_rows=options.rows,
+        num_characters=options.characters,
+    )
+    logger.info(
+        "repeated_lines: %s lines stand in %d rows or more of %s", f"{len(lines):,}", options.rows, rows.name
+    )
+    return Repeated(lines, f"{rows.fingerprint} {rule.model_dump_json()}")
+
+
 def clean_rows(
-    rows: Rows, rules: Sequence[CleaningRule], *, columns: Sequence[Column]
+    rows: Rows,
+    rules: Sequence[CleaningRule],
+    *,
+    columns: Sequence[Column],
+    repeated: Repeated | None = None,
 ) -> tuple[Rows, ChangeFile]:
     """Put rows through rules, in their order.
 
     Args:
         rows: the table.
-        rules: what the recipe says.
+        rules: what the recipe says, without those that compare rows; `repeated_lines` only as the first.
         columns: the task's, which say where texts are, for rules that name no columns.
+        repeated: the lines to take out, where `repeated_lines` is the first rule.
 
     Returns:
         The rows that are kept, which know where they stood in their files; and what was dropped or
@@ -46,21 +79,24 @@ def clean_rows(
     Raises:
         DataError: no row is left, or a rule names a column that no row has.
     """
-    text_columns = find_text_columns(columns)
-    _check_columns(rows, rules, columns)
-    key = _make_key(rows, rules, text_columns)
+    check_rule_columns(rows, rules)
+    key = _make_key(rows, rules, columns, repeated)
 
     def make(folder: Path) -> None:
         import pyarrow as pa
 
         logger.info("cleaning %s", rows.name)
-        made = [make_rule(rule, text_columns) for rule in rules]
+        made = [_make(rule, columns, repeated) for rule in rules]
         with (
             (folder / CHANGES_FILE).open("w", encoding="utf-8") as file,
             pa.OSFile(str(folder / ROWS_FILE), "wb") as sink,
         ):
             changes = ChangeWriter(file)
-            about = write_stored_rows(_clean(rows, made, changes), sink, num_parts=len(rows.sources))
+            about = write_stored_rows(
+                _clean(rows, made, changes, keeps_hashes=repeated is not None),
+                sink,
+                num_parts=len(rows.sources),
+            )
         if not sum(about["num_rows_by_part"]):
             dropped = {
                 rule: number for (rule, action), number in changes.counts.items() if action == "dropped"
@@ -81,11 +117,13 @@ def clean_rows(
     return replace(rows, storage=storage, indices=None), changes
 
 
-def _check_columns(rows: Rows, rules: Sequence[CleaningRule], columns: Sequence[Column]) -> None:
-    """Refuse columns that are not there, and changes to a text whose characters another column counts."""
+def check_rule_columns(rows: Rows, rules: Sequence[CleaningRule]) -> None:
+    """Refuse columns that are not there.
+
+    Raises:
+        DataError: names the rule, the column and what there is.
+    """
     names = rows.column_names
-    counted = {each.offsets_into: each.name for each in columns if each.offsets_into and each.name in names}
-    text_columns = find_text_columns(columns)
     for rule in rules:
         for name in rule.options.columns or ():
             if name not in names:
@@ -93,27 +131,53 @@ def _check_columns(rows: Rows, rules: Sequence[CleaningRule], columns: Sequence[
                     f"data.clean: {rule.name}: {rows.name} has no column {name!r}; "
                     f"the columns are {', '.join(map(repr, names))}; name one of them"
                 )
-        for name in rule.options.columns or text_columns:
-            if rule.name in EDITS and name in counted:
-                raise DataError(
-                    f"data.clean: {rule.name}: would change {name!r}, whose characters "
-                    f"{counted[name]!r} counts; name other columns for the rule, or take it out"
-                )
 
 
-def _make_key(rows: Rows, rules: Sequence[CleaningRule], text_columns: Sequence[str]) -> str:
-    content = [CLEANING_VERSION, rows.fingerprint, [rule.model_dump() for rule in rules], list(text_columns)]
+def _make_key(
+    rows: Rows, rules: Sequence[CleaningRule], columns: Sequence[Column], repeated: Repeated | None
+) -> str:
+    """Make the key of all that cleaned rows depend on, with versions of libraries and functions."""
+    functions = [
+        fingerprint_function(rule.options.name, setting="data.clean")
+        for rule in rules
+        if isinstance(rule.options, Function)
+    ]
+    libraries = sorted({library for rule in rules for library in LIBRARIES.get(rule.name, ())})
+    content = [
+        CLEANING_VERSION,
+        rows.fingerprint,
+        [rule.model_dump() for rule in rules],
+        [(column.name, *column.also, column.kind, column.offsets_into) for column in columns],
+        repeated.fingerprint if repeated else None,
+        functions,
+        [(library, find_version(library)) for library in libraries],
+    ]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-def _clean(rows: Rows, rules: Sequence[RowRule], changes: ChangeWriter) -> Iterator[StoredRow]:
-    """Yield the rows that are kept, as they are to be stored."""
-    places = rows.iterate_places()
+def _make(rule: CleaningRule, columns: Sequence[Column], repeated: Repeated | None) -> RowRule:
+    return make_rule(rule, columns, repeated_lines=repeated.lines if repeated else frozenset())
+
+
+def _clean(
+    rows: Rows, rules: Sequence[RowRule], changes: ChangeWriter, *, keeps_hashes: bool
+) -> Iterator[StoredRow]:
+    """Yield the rows that are kept, as they are to be stored.
+
+    Args:
+        rows: the table.
+        rules: made of the recipe's.
+        changes: where to note what happens.
+        keeps_hashes: keep the hash that a row came with, which decides its split: what a rule does that
+            has looked at other rows must not move it.
+    """
+    places, hashes = rows.iterate_places(), rows.hashes
     for index, (row, (source, place)) in enumerate(zip(rows, places, strict=True)):
         kept = _apply(index, row, rules, changes)
         if kept is not None:
             stored = {rows.columns.get(name, name): value for name, value in kept.items()}
-            yield StoredRow(write_row(stored), source, place, hash_row(stored), tuple(stored))
+            digest = int(hashes[index]) if keeps_hashes else hash_row(stored)
+            yield StoredRow(write_row(stored), source, place, digest, tuple(stored))
 
 
 def _apply(

@@ -10,7 +10,7 @@ from ftkit.recipe.sections.leakage import LeakageSection
 from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
-from ftkit.recipe.values import Count, LabelNames, Number, Split, Text, TrainSource
+from ftkit.recipe.values import Count, LabelNames, Number, Share, Split, Text, TrainSource
 
 
 class DataSection(Section):
@@ -44,6 +44,10 @@ class DataSection(Section):
     """What is done to the rows before anything else, in this order: a list of rules, each a name, or a name
     and its options. They are listed under [Cleaning](#cleaning)."""
 
+    max_rejected: Annotated[Share | None, Field(examples=["5%"])] = None
+    """Largest share of the rows that may be left out, from 0 to 1 or as `5%`; more stop the run;
+    `null`: any."""
+
     label_names: Annotated[LabelNames, Field(examples=[["ham", "spam"], {"0": "ham", "1": "spam"}])] = None
     """Labels in their order, as a list, or a mapping from each label in the rows to its name;
     `null`: the labels that the training rows have, sorted."""
@@ -53,8 +57,9 @@ class DataSection(Section):
 
     too_long: TooLong = "auto"
     """What happens to a row with more than `max_tokens` tokens: stop (`error`), leave it out (`drop`), cut
-    its end (`truncate`) or its middle (`truncate_middle`), make several examples of it (`split`), or read
-    it in windows and average what they say (`windows`); `auto`: what suits the task."""
+    its end (`truncate`), its beginning (`truncate_start`) or its middle (`truncate_middle`), make several
+    examples of it (`split`), or read it in windows and average what they say (`windows`); `auto`: what
+    suits the task."""
 
     problem_type: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
     """For text-classification: one label for each row, any number of labels, or a number; `auto`: by what
@@ -78,8 +83,9 @@ class DataSection(Section):
     which gets a text and returns its words; `null`: each character is a word."""
 
     stride: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """For rows that are read in windows: how far two neighbours overlap, in tokens, from 0 to below
-    `max_tokens`; `auto`: a quarter of `max_tokens`."""
+    """For rows that are read in windows, and for whole documents that causal-lm splits: how far two
+    neighbours overlap, in tokens, from 0 to below `max_tokens`; `auto`: a quarter of `max_tokens`, 0 for
+    causal-lm."""
 
     label_all_tokens: bool = False
     """For token-classification: learn a word's tag on all of its tokens, and not on the first one alone."""

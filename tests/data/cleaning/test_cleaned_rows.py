@@ -94,13 +94,6 @@ def test_a_column_that_is_not_there_is_an_error():
         clean(ROWS, {"white_space": {"columns": ["body"]}})
 
 
-def test_a_text_whose_characters_another_column_counts_is_not_changed():
-    columns = (COLUMNS[0], Column("entities", "list", required=False, meaning="spans", offsets_into="text"))
-    rows = [{"text": " a b", "entities": [{"start": 1, "end": 2, "label": "X"}]}]
-    with pytest.raises(DataError, match="would change 'text', whose characters 'entities' counts"):
-        clean(rows, "white_space", columns=columns)
-
-
 def test_a_missing_or_null_text_has_no_characters():
     rows, changes = clean(
         [{"label": "a"}, {"text": None, "label": "b"}, {"text": "abcdef", "label": "c"}],
