@@ -9,15 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.checks import Check
     from ftkit.data.cache_listing import list_cache, prune_cache
     from ftkit.errors import FtkitError
     from ftkit.evaluation.report import Evaluation
     from ftkit.inference import GenerationOptions, Run, open_run
     from ftkit.metrics import describe_metrics
     from ftkit.pipeline import (
+        check,
         clean_data,
         compare_runs,
         describe_data,
+        doctor,
         evaluate,
         finetune,
         preview_data,
@@ -31,16 +34,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Check",
     "Evaluation",
     "FtkitError",
     "GenerationOptions",
     "Recipe",
     "Run",
+    "check",
     "clean_data",
     "compare_runs",
     "describe_data",
     "describe_metrics",
     "describe_tasks",
+    "doctor",
     "evaluate",
     "finetune",
     "list_cache",
@@ -55,16 +61,19 @@ __all__ = [
 ]
 
 ROOMS = {
+    "Check": "ftkit.checks",
     "Evaluation": "ftkit.evaluation.report",
     "FtkitError": "ftkit.errors",
     "GenerationOptions": "ftkit.inference",
     "Recipe": "ftkit.recipe",
     "Run": "ftkit.inference",
+    "check": "ftkit.pipeline",
     "clean_data": "ftkit.pipeline",
     "compare_runs": "ftkit.pipeline",
     "describe_data": "ftkit.pipeline",
     "describe_metrics": "ftkit.metrics",
     "describe_tasks": "ftkit.tasks.listing",
+    "doctor": "ftkit.pipeline",
     "evaluate": "ftkit.pipeline",
     "finetune": "ftkit.pipeline",
     "list_cache": "ftkit.data.cache_listing",

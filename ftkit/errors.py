@@ -37,6 +37,10 @@ class TrainingError(FtkitError, RuntimeError):
     """Training that cannot go on, such as a loss that is not finite."""
 
 
+class CheckError(FtkitError, ValueError):
+    """A run that would be useless, found out before its first step; lists why."""
+
+
 class DeviceMemoryError(FtkitError, MemoryError):
     """Not enough memory; the message says what to lower and by how much."""
 

@@ -19,6 +19,7 @@ FLOORS = {
     "metrics": 2,
     "tasks": 3,
     "training": 4,
+    "checks": 4,
     "evaluation": 4,
     "inference": 4,
     "planning": 4,

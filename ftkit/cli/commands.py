@@ -58,6 +58,9 @@ def finetune(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Replace the run that lies in the output_dir.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start even where `ftkit check` says that it will not do.")
+    ] = False,
 ) -> None:
     """Fine-tune a model as a recipe says; score it beside its base.
 
@@ -69,7 +72,7 @@ def finetune(
     from ftkit.pipeline import describe_run
     from ftkit.pipeline import finetune as run_finetune
 
-    run = run_finetune(loaded, fresh=fresh)
+    run = run_finetune(loaded, fresh=fresh, force=force)
     typer.echo(describe_run(run))
 
 

@@ -43,6 +43,8 @@ class Checkpoint:
         fingerprint: changes whenever the weights or the configuration do.
         threshold: from where on it says yes, found on validation rows; None where the task has none.
         new_token_ids: tokens that the recipe added; their embeddings are new.
+        old_labels: names that the head of the checkpoint was trained for; empty where it had none.
+        published_dtype: number type that the checkpoint gives its weights; None where it gives none.
     """
 
     model: PreTrainedModel | PeftModel
@@ -54,6 +56,8 @@ class Checkpoint:
     source: str
     fingerprint: str
     new_token_ids: tuple[int, ...] = ()
+    old_labels: tuple[str, ...] = ()
+    published_dtype: str | None = None
     threshold: float | None = None
 
 
@@ -92,6 +96,8 @@ def load_checkpoint(
         source=source,
         fingerprint=fingerprint_checkpoint(loaded.folder, section.config or {}),
         new_token_ids=new_token_ids,
+        old_labels=loaded.old_labels,
+        published_dtype=loaded.published_dtype,
     )
 
 

@@ -50,6 +50,8 @@ class Loaded:
         head_is_new: whether the part above the body has parameters with random values.
         new_parameters: all parameters with random values, in the model's order.
         folder: where the checkpoint lies; None for random weights.
+        old_labels: those that the checkpoint's own head was trained for; empty where it has none.
+        published_dtype: number type that config.json gives the weights; None where it gives none.
     """
 
     model: PreTrainedModel
@@ -57,6 +59,8 @@ class Loaded:
     head_is_new: bool
     new_parameters: tuple[str, ...]
     folder: Path | None
+    old_labels: tuple[str, ...] = ()
+    published_dtype: str | None = None
 
 
 def load_model(
@@ -101,6 +105,7 @@ def load_with_head(
     where = str(section.base)
     config = _load_config(where, folder, section)
     check_architecture(where, config, auto_class, task)
+    published = str(config.dtype).removeprefix("torch.") if config.dtype is not None else None
     matched = match_labels(config, auto_class, labels)
     set_labels(config, matched.names)
     model, info = _load_pretrained(where, folder, config, section, auto_class=auto_class, dtype=dtype)
@@ -110,7 +115,7 @@ def load_with_head(
     head = list_head_parameters(model, new_parameters)
     _say_what_is_new(where, task, new_parameters, head, matched)
     repair_generation_config(model, where)
-    return Loaded(model, matched.names, bool(head), new_parameters, folder)
+    return Loaded(model, matched.names, bool(head), new_parameters, folder, matched.old_names, published)
 
 
 def _make_model(

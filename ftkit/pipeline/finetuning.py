@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data import Changes, Leakage, Mixture, check_columns, make_mixture, prepare_rows
-from ftkit.evaluation.analysis import EMPTY, analyse, check_analysis
+from ftkit.data import Changes, Leakage, Mixture
+from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
     HEAD_NOTE,
@@ -23,8 +23,6 @@ from ftkit.evaluation.report import (
 )
 from ftkit.evaluation.scoring import (
     Scored,
-    check_names,
-    choose_metrics,
     find_threshold,
     score_model,
     score_records,
@@ -37,8 +35,10 @@ from ftkit.models import (
     save_adapter,
     save_model,
 )
-from ftkit.pipeline.further_scores import add_further, open_further
-from ftkit.pipeline.starting import claim, load_base, read_recipe, write_start
+from ftkit.pipeline.checking import add_checks, check_before_start
+from ftkit.pipeline.further_scores import add_further
+from ftkit.pipeline.readying import make_ready
+from ftkit.pipeline.starting import claim, read_recipe, write_start
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
 from ftkit.reporting.page import write_page
@@ -53,18 +53,9 @@ from ftkit.runs import (
     write_json_lines,
     write_text,
 )
-from ftkit.tasks import Task, get_task, read_labels, suit_task
+from ftkit.tasks import Task
 from ftkit.tasks.class_weights import make_class_weights
-from ftkit.tasks.encoding import (
-    Split,
-    check_settings,
-    check_splits,
-    choose_held_out,
-    encode_splits,
-    list_encoding_changes,
-    read_example_rows,
-)
-from ftkit.training.checks import check_training
+from ftkit.tasks.encoding import Split, choose_held_out
 from ftkit.training.trackers import tell_trackers
 
 if TYPE_CHECKING:
@@ -74,13 +65,18 @@ logger = logging.getLogger(__name__)
 
 
 def finetune(
-    recipe: Recipe | str | os.PathLike[str] | None = None, *, fresh: bool = False, **sections: Any
+    recipe: Recipe | str | os.PathLike[str] | None = None,
+    *,
+    fresh: bool = False,
+    force: bool = False,
+    **sections: Any,
 ) -> Run:
     """Fine-tune one model as the recipe says and report how much it helped.
 
     Args:
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         fresh: replace an older run in the same output_dir.
+        force: start even where `ftkit.check` says that the run would be useless.
         sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
 
     Returns:
@@ -91,34 +87,19 @@ def finetune(
     """
     recipe = read_recipe(recipe, sections)
     with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
-        return run_stages(recipe, fresh=fresh)
+        return run_stages(recipe, fresh=fresh, force=force)
 
 
-def run_stages(recipe: Recipe, *, fresh: bool) -> Run:
+def run_stages(recipe: Recipe, *, fresh: bool, force: bool = False) -> Run:
     """Do what a recipe says, in a run folder that no other process works in."""
     folder, continued = claim(recipe, fresh=fresh)
-    task = get_task(recipe.task)
-    check_settings(recipe.task, task, recipe.data, recipe.training)
-    check_training(recipe.training, recipe.evaluation)
-    check_names(task, recipe.evaluation)
-    prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS)
-    rows = prepared.splits
-    for some in rows.values():
-        check_columns(some, task.COLUMNS)
-    task = suit_task(task, recipe.data, rows["train"])
-    check_settings(recipe.task, task, recipe.data, recipe.training)
-    label_counts = read_labels(task, recipe.data, rows["train"])
-    metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
-    check_splits(rows, task, recipe.data, tuple(label_counts))
-    further = open_further(recipe, task, tuple(label_counts))
-    base = load_base(recipe, task, labels=tuple(label_counts))
-    splits = encode_splits(recipe.task, task, rows, base, recipe.data)
-    mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
-    changes = prepared.changes + list_encoding_changes(splits)
-    check_analysis(choose_held_out(splits), recipe.evaluation)
+    ready = make_ready(recipe)
+    checked = check_before_start(recipe, ready, forced=force)
+    task, splits, base, label_counts = ready.task, ready.splits, ready.base, ready.label_counts
+    metrics, best_metric, mixture, further = ready.metrics, ready.best_metric, ready.mixture, ready.further
     with discard_unstarted(folder, continued=continued):
-        write_start(folder, recipe, task, splits, changes, base, continued=continued)
-        write_leakage(folder, prepared.leakage)
+        write_start(folder, recipe, task, splits, ready.changes, base, checked, continued=continued)
+        write_leakage(folder, ready.rows.leakage)
         scored = score_baselines(recipe, task, base, splits, folder, label_counts, metrics)
         if recipe.evaluation.baseline:
             further.score("base", base)
@@ -127,7 +108,9 @@ def run_stages(recipe: Recipe, *, fresh: bool) -> Run:
     further.score("tuned", base)
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     report = add_further(report, further)
-    report = add_changes(report, prepared.num_read, changes) | report_rows(prepared.leakage, mixture)
+    report = add_changes(report, ready.rows.num_read, ready.changes)
+    report |= report_rows(ready.rows.leakage, mixture)
+    report = add_checks(report, checked, folder, max_grad_norm=recipe.training.max_grad_norm)
     run = finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
     tell_trackers(result.trackers, folder)
     return run

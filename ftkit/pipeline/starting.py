@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.checks import Check
 from ftkit.data import Changes
 from ftkit.errors import RecipeError
 from ftkit.models import (
@@ -93,6 +94,7 @@ def write_start(
     splits: Mapping[str, Split],
     changes: Changes,
     base: Checkpoint,
+    checked: Check,
     *,
     continued: bool,
 ) -> None:
@@ -100,7 +102,7 @@ def write_start(
     from accelerate import PartialState
 
     if is_main_process():
-        write_info(folder, recipe, task, splits, changes, base, continued=continued)
+        write_info(folder, recipe, task, splits, changes, base, checked, continued=continued)
     PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
 
 
@@ -111,6 +113,7 @@ def write_info(
     splits: Mapping[str, Split],
     changes: Changes,
     base: Checkpoint,
+    checked: Check,
     *,
     continued: bool,
 ) -> None:
@@ -125,6 +128,7 @@ def write_info(
         "precision": vars(base.precision),
         "device": str(base.model.device),
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}},
+        "checks": checked.as_dict(),
         "fingerprints": {
             **{f"data.{name}": split.rows.fingerprint for name, split in splits.items()},
             "model": base.fingerprint,

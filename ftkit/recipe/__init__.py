@@ -8,6 +8,7 @@ from ftkit.recipe.schema import make_json_schema
 from ftkit.recipe.sections import (
     AdapterSection,
     AlsoSection,
+    ChecksSection,
     CodeSection,
     DataSection,
     EvaluationSection,
@@ -25,6 +26,7 @@ __all__ = [
     "OWNED_ARGUMENTS",
     "TASKS",
     "AdapterSection",
+    "ChecksSection",
     "AlsoSection",
     "CodeSection",
     "DataSection",

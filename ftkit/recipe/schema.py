@@ -17,6 +17,7 @@ _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
     "adapter": [{"enum": ["lora", "none"]}, {"type": "null"}],
     "training": [{"type": "null"}],
     "evaluation": [{"type": "null"}],
+    "checks": [{"type": "null"}],
 }
 """What the key of a section can hold besides the mapping of its settings."""
 

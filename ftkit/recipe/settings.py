@@ -12,6 +12,7 @@ from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.sections import (
     AdapterSection,
     AlsoSection,
+    ChecksSection,
     CodeSection,
     DataSection,
     EvaluationSection,
@@ -37,6 +38,7 @@ SECTIONS: dict[str, type[Section]] = {
     "training": TrainingSection,
     "evaluation": EvaluationSection,
     "evaluation.generation": GenerationSection,
+    "checks": ChecksSection,
     "evaluation.code": CodeSection,
     "evaluation.harness": HarnessSection,
 }

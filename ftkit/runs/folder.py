@@ -24,6 +24,8 @@ PASSIVE_SETTINGS = (
     "training.save_total_limit",
     "training.micro_batch_size",
     "training.gradient_checkpointing",
+    *("checks.rows_without_loss", "checks.rows_left_out", "checks.answers_cut"),
+    *("checks.answers_without_stop", "checks.prompts_changed", "checks.unknown_tokens"),
 )
 """Settings that may change while a run is continued: they do not change what the model learns."""
 

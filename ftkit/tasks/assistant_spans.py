@@ -73,7 +73,10 @@ def find_assistant_spans(
         after = spans[-1][1] if spans else 0
         start = _find_start(text, render(messages[:index], True) if index else None, marks, after)
         if start is None:
-            raise ValueError(f"the chat template does not show where message {index + 1} (assistant) begins")
+            raise ValueError(
+                f"the chat template does not show where message {index + 1} (assistant) begins: its "
+                f"generation prompt is {marks.opening!r}, and no answer is written behind that"
+            )
         until = render(messages[: index + 1], False)
         limit = len(until) if text.startswith(until) else None
         spans.append((start, _find_end(text, start, limit, marks)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import sys
 import threading
@@ -17,7 +16,6 @@ from typing import Any
 from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ftkit.errors import TrainingError
 from ftkit.runs import append_json_line, write_text
 
 UNITS = ((3600, "h"), (60, "min"))
@@ -53,16 +51,10 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Add the line, and stop when the loss is not a number any more."""
+        """Add the line."""
         logs = logs or {}
         if state.is_world_process_zero and "train_runtime" not in logs:
             append_json_line(self.path, {"step": state.global_step, **logs})
-        loss = logs.get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"step {state.global_step}: the loss is {loss}. Lower training.learning_rate, or set "
-                "training.precision: float32; the last checkpoint is from before"
-            )
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

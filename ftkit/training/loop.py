@@ -19,6 +19,7 @@ from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
 from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.trackers import TrackerGuard, guard_trackers
+from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
@@ -86,7 +87,7 @@ def train(
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
-        TrainingError: the loss is not finite.
+        TrainingError: loss or gradient are not finite; names the rows.
         DeviceMemoryError: a micro-batch did not fit.
     """
     from transformers import EarlyStoppingCallback, PrinterCallback
@@ -148,6 +149,7 @@ def train(
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
+        watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
     )
     trainer.remove_callback(PrinterCallback)

@@ -20,6 +20,7 @@ from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, wr
 from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.meter import StepMeter
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
+from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
@@ -50,6 +51,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         l1_penalty: float = 0.0,
         num_checkpoints: int = 2,
         validate: Callable[[], dict[str, float]] | None = None,
+        watch: StepWatch | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -59,6 +61,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.encoding = encoding
         self.loss_options = loss_options
         self.validate = validate
+        self.watch = watch
+        self.step_in_hand: tuple[torch.Tensor, Sequence[MicroBatch]] | None = None
         self.l1_penalty = l1_penalty
         self.num_checkpoints = num_checkpoints
         names = set(self.get_decay_parameter_names(self.model)) if l1_penalty else set()
@@ -101,7 +105,21 @@ class StepTrainer(Trainer):  # type: ignore[misc]
                 total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
         self.meter.num_tokens += int(num_tokens)
         self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
+        self.step_in_hand = (total, micro_batches)
         return total
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        """Stop before the optimiser takes a step whose loss or gradient is not finite."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if self.watch is None or self.step_in_hand is None:
+            return norm
+        (total, batches), scales = self.step_in_hand, self.accelerator.scaler is not None
+        loss, length = float(total), float(norm)
+        if not self.watch.admits(loss, length, scales=scales):
+            with self.compute_loss_context_manager():
+                on_device = [self._prepare_inputs(batch) for batch in batches]
+                self.watch.stop(self.state.global_step + 1, loss, length, self.task, model, on_device)
+        return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add to a line of the loss what the steps took: for the metrics file and for every tracker."""

@@ -32,7 +32,8 @@ def test_every_setting_is_written_with_its_value(folder):
     assert written["training"]["epochs"] == 3
     assert written["data"]["validation"] == 0.1
     assert written["output_dir"] == str(folder / "runs" / "chat")
-    assert list(written) == ["task", "model", "data", "adapter", "training", "evaluation", "output_dir"]
+    sections = ["task", "model", "data", "adapter", "training", "evaluation", "checks", "output_dir"]
+    assert list(written) == sections
 
 
 def test_chinese_is_written_as_chinese(folder):

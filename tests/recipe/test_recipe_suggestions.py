@@ -46,7 +46,10 @@ from ftkit.recipe.settings import SECTIONS, list_settings, names_setting, sugges
             ("training", "torch_compile"),
             "ftkit schema lists all; what else TrainingArguments takes goes under training.arguments",
         ),
-        ((1,), "a recipe takes task, model, data, adapter, training, evaluation, output_dir, extends"),
+        (
+            (1,),
+            "a recipe takes task, model, data, adapter, training, evaluation, checks, output_dir, extends",
+        ),
     ],
 )
 def test_an_unknown_key_gets_the_setting_that_was_meant(path, advice):

@@ -56,7 +56,12 @@ class Workshop:
         result = train(
             checkpoint,
             self.task,
-            Split("train", load_rows([{}]), Prepared(self.examples, [], {}), Encoding(512, "drop")),
+            Split(
+                "train",
+                load_rows([{"number": number} for number in range(len(self.examples))]),
+                Prepared(self.examples, [], {}),
+                Encoding(512, "drop"),
+            ),
             training=TrainingSection(**values),
             evaluation=EvaluationSection(**(evaluation or {})),
             folder=folder,

@@ -6,6 +6,7 @@ README come from it. What settings must be together is in `ftkit.recipe.conflict
 """
 
 from ftkit.recipe.sections.adapter import AdapterSection
+from ftkit.recipe.sections.checks import ChecksSection
 from ftkit.recipe.sections.data import DataSection
 from ftkit.recipe.sections.evaluation import (
     AlsoSection,
@@ -24,6 +25,7 @@ from ftkit.recipe.sections.whole import Recipe
 
 __all__ = [
     "AdapterSection",
+    "ChecksSection",
     "AlsoSection",
     "CodeSection",
     "DataSection",

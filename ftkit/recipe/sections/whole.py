@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ftkit.recipe.sections.adapter import AdapterSection
+from ftkit.recipe.sections.checks import ChecksSection
 from ftkit.recipe.sections.data import DataSection
 from ftkit.recipe.sections.evaluation import EvaluationSection
 from ftkit.recipe.sections.model import ModelSection
@@ -24,6 +25,7 @@ class Recipe(Section):
     adapter: AdapterSection | None = None
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    checks: ChecksSection = ChecksSection()
 
     output_dir: Annotated[Text | None, Field(examples=["runs/spam"])] = None
     """Folder of the run; `null`: `runs/` and the recipe's name, beside the recipe."""
