@@ -51,7 +51,7 @@ def compare(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put runs side by side: settings that differ, scores, cost; each against the first."""
+    """Compare runs: settings that differ, scores, cost."""
     from ftkit.pipeline import compare_runs
 
     comparison = compare_runs(*runs, any_rows=any_rows)
@@ -75,7 +75,7 @@ def runs(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs in a folder, filtered and sorted by any setting or score."""
+    """List the runs in a folder, by any setting or score."""
     from ftkit.reporting.run_list import list_runs
 
     found = list_runs(folder, where=where or (), sort=sort, descending=descending, show=show or ())
@@ -92,7 +92,7 @@ def push(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and send nothing.")] = False,
 ) -> None:
-    """Upload a run's model, card and page to the hub, private by default."""
+    """Upload a run to the hub, private by default: model, card, page."""
     from ftkit.pipeline import push_run
 
     typer.echo(str(push_run(run, repo, private=not public, with_rows=with_rows, dry_run=dry_run)))

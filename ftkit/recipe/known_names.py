@@ -52,6 +52,7 @@ OWNED_ARGUMENTS = {
     "logging_nan_inf_filter": "always off: a loss that is not finite stops the run",
     "average_tokens_across_devices": "always on: the loss is the mean over the whole step",
     "save_only_model": "always off: every checkpoint can be continued",
+    "restore_callback_states_from_checkpoint": "always on: a continued run goes on as it was",
     "ignore_data_skip": "always off: a continued run goes on with the rows that are due",
     "disable_tqdm": "ftkit shows a bar on a terminal and plain lines elsewhere",
     "remove_unused_columns": "always off: the task says which columns the model gets",

@@ -97,7 +97,11 @@ def _check_interval(value: Any) -> Any:
     value = _accept_round_float(value)
     if value in ("epoch", "never") or (_is_whole(value) and value >= 1) or read_duration(value):
         return value
-    refuse(f"must be a number of steps, a time such as 30 min or 2 h, epoch, or never; found {show(value)}")
+    hint = suggest_value(value, ("epoch", "never"))
+    refuse(
+        f"must be a number of steps, a time such as 30 min or 2 h, epoch, or never; found {show(value)}"
+        + (f"; {hint}" if hint else "")
+    )
 
 
 def _check_source(value: Any, info: ValidationInfo) -> Any:

@@ -42,9 +42,18 @@ def explain(refusal, text, key):
         ),
         (
             "checkpoint_every: epochs",
-            "must be a whole number, epoch or never; found 'epochs'; did you mean epoch?",
+            "must be a number of steps, a time such as 30 min or 2 h, epoch, or never; found 'epochs'; "
+            "did you mean epoch?",
         ),
-        ("checkpoint_every: no", "must be a whole number, epoch or never; found 'no'; did you mean never?"),
+        (
+            "checkpoint_every: no",
+            "must be a number of steps, a time such as 30 min or 2 h, epoch, or never; found 'no'; "
+            "did you mean never?",
+        ),
+        (
+            "checkpoint_every: 30 minutes",
+            "must be a number of steps, a time such as 30 min or 2 h, epoch, or never; found '30 minutes'",
+        ),
         ("gradient_checkpointing: yes", "must be true or false; found 'yes'; write true"),
         ("gradient_checkpointing: Off", "must be true or false; found 'Off'; write false"),
         ("gradient_checkpointing: 1", "must be true or false; found 1"),

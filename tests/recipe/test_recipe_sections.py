@@ -51,7 +51,7 @@ DEFAULTS = {
     "training.learning_rate": 5e-5,
     "training.lr_scheduler_type": "linear",
     "training.warmup": 0,
-    "training.optim": "adamw_torch",
+    "training.optim": "adamw_torch_fused",
     "training.weight_decay": 0.0,
     "training.l1_penalty": 0.0,
     "training.label_smoothing_factor": 0.0,

@@ -133,8 +133,9 @@ def test_kept_and_dropped_rows_are_those_that_were_read(found, forms, number):
         dropped
     )
     changed = {entry["row"] for entry in changes} - dropped
-    untouched = [row for index, row in enumerate(rows) if index not in dropped | changed]
-    assert [row for row in kept if row in untouched] == [row for row in untouched if row in list(kept)]
+    survivors = [index for index in range(len(rows)) if index not in dropped]
+    for row, index in zip(kept, survivors, strict=True):
+        assert (row == rows[index]) == (index not in changed)
 
 
 def test_chinese_is_not_harmed_by_rules_that_are_not_asked_to_change_it(poems):
