@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
+from ftkit.data.problems import show
 from ftkit.tasks import text_classification
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.lengths import report_too_long
@@ -29,9 +31,9 @@ COLUMNS = (
     ),
     Column(
         "choices",
-        "list",
+        "any",
         required=True,
-        meaning="the answers to choose from, two or more",
+        meaning="the answers to choose from, two or more; in CSV a JSON list",
         compared_as="choices",
     ),
     Column(
@@ -48,7 +50,15 @@ GENERATES = False
 
 
 def read_choices(value: Any) -> list[str] | None:
-    """Return the choices as texts; None where one of them is neither a text nor a number, or empty."""
+    """Return the choices as texts; None where one of them is neither a text nor a number, or empty.
+
+    A table of texts, such as CSV, has them as a list in JSON.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
     if not isinstance(value, list):
         return None
     texts = [str(each) for each in value if isinstance(each, (str, int, float)) and str(each).strip()]
@@ -87,7 +97,8 @@ def check_row(row: Row, encoding: Encoding) -> str | None:
     """Say what is wrong with the choices, or that the answer is none of them."""
     choices = read_choices(row.get("choices"))
     if choices is None:
-        return "column 'choices' has an entry that is no text or is empty; each choice is a text"
+        found = show(row.get("choices"))
+        return f"column 'choices' is no list of texts with something in each; found {found}"
     if len(choices) < 2:
         return f"column 'choices' has {len(choices)} of them; there must be two or more to choose from"
     twice = next((choice for place, choice in enumerate(choices) if choice in choices[:place]), None)

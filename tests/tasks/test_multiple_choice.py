@@ -38,6 +38,12 @@ def test_an_answer_is_a_place_a_letter_or_the_text(answer, place):
     assert task.find_answer(answer, ["red", "green", "blue"]) == place
 
 
+def test_choices_of_a_table_of_texts_are_a_list_in_json():
+    assert task.read_choices('["sat", "月光", 3]') == ["sat", "月光", "3"]
+    row = {"question": "the cat", "choices": '["sat", "ran"]', "answer": "B"}
+    assert task.check_row(row, Encoding(8, "truncate")) is None
+
+
 def test_choices_that_look_like_letters_or_numbers_mean_themselves():
     assert task.find_answer("A", ["B", "A"]) == 1
     assert task.find_answer("0", ["1", "0"]) == 1
@@ -48,8 +54,10 @@ def test_choices_that_look_like_letters_or_numbers_mean_themselves():
     ("row", "problem"),
     [
         ({"choices": ["a"], "answer": 0}, "column 'choices' has 1 of them"),
-        ({"choices": ["a", None], "answer": 0}, "an entry that is no text"),
-        ({"choices": ["a", " "], "answer": 0}, "is empty"),
+        ({"choices": ["a", None], "answer": 0}, "is no list of texts with something in each; found"),
+        ({"choices": ["a", " "], "answer": 0}, "is no list of texts with something in each; found"),
+        ({"choices": "a, b", "answer": 0}, "is no list of texts with something in each; found 'a, b'"),
+        ({"choices": {"A": "a"}, "answer": 0}, "is no list of texts with something in each; found"),
         ({"choices": ["a", "a"], "answer": 0}, "has 'a' more than once"),
         (
             {"choices": ["a", "b"], "answer": 2},
