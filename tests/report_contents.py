@@ -23,6 +23,6 @@ def check_report(report: Any) -> None:
     task_tables = {
         *("per_class", "per_kind", "per_num_choices", "accuracy_of_guessing", "threshold", "scored"),
         *("no_answer_threshold", "num_words", "num_supervised_tokens", "num_masked_tokens"),
-        *("data", "training", "labels", "leakage", "mixing", "changes"),
+        *("data", "training", "labels", "leakage", "mixing", "changes", "checks"),
     }
     assert report.keys() - contents.Report.__annotations__.keys() <= task_tables

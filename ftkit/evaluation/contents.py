@@ -243,7 +243,7 @@ class Report(TypedDict):
 
     Beside these keys stand the task's own tables, as its `explain` gives them (`per_class`, `per_kind`,
     `num_supervised_tokens`, ...), and at the end of a run `data`, `training`, `labels`,
-    `leakage` and `mixing`.
+    `leakage`, `mixing` and `checks` (`ftkit.checks.Check.as_dict`).
     """
 
     format: int
