@@ -3,25 +3,27 @@
 from accelerate.state import AcceleratorState, PartialState
 
 import ftkit
-from ftkit.pipeline import finetuning
+from ftkit.pipeline import finetuning, readying
 
 
 def test_rows_are_prepared_before_any_process_group(tiny_bert, tmp_path, monkeypatch):
     AcceleratorState._reset_state(reset_partial_state=True)
     joined = {}
 
-    def watch(name):
-        original = getattr(finetuning, name)
+    def watch(room, name):
+        original = getattr(room, name)
 
         def watched(*arguments, **options):
             result = original(*arguments, **options)
             joined[name] = PartialState._shared_state != {}
             return result
 
-        monkeypatch.setattr(finetuning, name, watched)
+        monkeypatch.setattr(room, name, watched)
 
-    for name in ("prepare_rows", "read_labels", "encode_splits", "write_start"):
-        watch(name)
+    stages = ("prepare_rows", "read_labels", "encode_splits")
+    for name in stages:
+        watch(readying, name)
+    watch(finetuning, "write_start")
     rows = [{"text": f"the cat {number}", "label": "ab"[number % 2]} for number in range(8)]
     ftkit.finetune(
         task="text-classification",
@@ -30,5 +32,4 @@ def test_rows_are_prepared_before_any_process_group(tiny_bert, tmp_path, monkeyp
         training={"max_steps": 1, "precision": "float32"},
         output_dir=str(tmp_path / "run"),
     )
-    stages = ("prepare_rows", "read_labels", "encode_splits")
     assert joined == {**dict.fromkeys(stages, False), "write_start": True}

@@ -45,7 +45,7 @@ def test_runs_are_paired_under_the_metrics_that_their_files_give(case, request, 
         ftkit.finetune(
             task=task, model=str(request.getfixturevalue(f"tiny_{model}")),
             data={"train": list(make_rows(case, 1)), "validation": None, "test": list(make_rows(case, 2)),
-                  "max_tokens": 32},
+                  "max_tokens": 64},
             training={"max_steps": 1, "learning_rate": rate, "arguments": {"use_cpu": True},
                       "precision": "float32"},
             evaluation={"metrics": metrics, "baseline": False, "generation": {"max_new_tokens": 4}},

@@ -21,7 +21,7 @@ def prepare(recipe, tokenizer):
     task = suit_task(task, recipe.data, splits["train"])
     labels = tuple(read_labels(task, recipe.data, splits["train"]))
     check_splits(splits, task, recipe.data, labels)
-    encoding = Encoding(400, task.TOO_LONG[0], stride=8, labels=labels)
+    encoding = Encoding(400, task.TOO_LONG[0], stride=getattr(task, "AUTO_STRIDE", 8), labels=labels)
     found = {
         name: encode_rows(recipe.task, task, rows, tokenizer, encoding, split=name)
         for name, rows in splits.items()

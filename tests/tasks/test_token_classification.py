@@ -322,8 +322,8 @@ def test_windows_that_overlap_wholly_are_refused_and_so_is_a_stride_that_nothing
     data = {"train": list(make_rows(8, 1)), "validation": None, "max_tokens": 16, "stride": 16}
     with pytest.raises(RecipeError, match=r"data.stride: is 16, but a window has at most 16 tokens"):
         finetune(tmp_path, tiny_bert, data=data)
-    with pytest.raises(RecipeError, match=r"data.stride: the task causal-lm does not read"):
-        finetune(tmp_path, tiny_bert, data=data, task="causal-lm")
+    with pytest.raises(RecipeError, match=r"data.stride: the task chat does not read"):
+        finetune(tmp_path, tiny_bert, data=data, task="chat")
 
 
 def test_a_bad_row_is_an_error_with_its_line(tmp_path, tiny_bert):

@@ -186,7 +186,7 @@ TRAPS = [
         "an optimiser argument that nobody reads",
         "text-classification",
         "recipe",
-        r"training\.optim_args\.momentum: the optimiser adamw_torch does not read it",
+        r"training\.optim_args\.momentum: the optimiser adamw_torch_fused does not read it",
         {"training.optim_args": {"momentum": 0.9}},
     ),
     # The schedule.
