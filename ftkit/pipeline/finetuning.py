@@ -38,7 +38,7 @@ from ftkit.models import (
 from ftkit.pipeline.checking import add_checks, check_before_start
 from ftkit.pipeline.further_scores import add_further
 from ftkit.pipeline.readying import make_ready
-from ftkit.pipeline.starting import claim, read_recipe, write_start
+from ftkit.pipeline.starting import claim, read_recipe, wait_for_all, write_start
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
 from ftkit.reporting.page import write_page
@@ -305,4 +305,5 @@ def finish_run(
         saved = read_saved_run(folder.path)
         write_text(folder.card, str(make_card(saved, task.MODEL_CLASS)))
         write_page(saved)
+    wait_for_all(base)
     return Run(folder)

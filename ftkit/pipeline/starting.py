@@ -99,10 +99,15 @@ def write_start(
     continued: bool,
 ) -> None:
     """Write what a run is made of before its first step; the other processes wait for it."""
-    from accelerate import PartialState
-
     if is_main_process():
         write_info(folder, recipe, task, splits, changes, base, checked, continued=continued)
+    wait_for_all(base)
+
+
+def wait_for_all(base: Checkpoint) -> None:
+    """Wait until every process of the run has come here, so that all of them read what one has written."""
+    from accelerate import PartialState
+
     PartialState(cpu=base.model.device.type == "cpu").wait_for_everyone()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import EarlyStoppingCallback, Trainer
 
 from ftkit.models.padding_free import without_padding
 from ftkit.runs.checkpoint_folders import ASIDE
@@ -128,6 +128,21 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             logs["num_tokens"] = self.state.num_input_tokens_seen
             logs["peak_memory_gb"] = round(read_peak_bytes(self.args.device) / 1e9, 3)
         super().log(logs, start_time)
+
+    def _run_epoch(self, **options: Any) -> None:
+        """Train no step more where a continued run had come to its end; `Trainer` would take one."""
+        if self._has_ended():
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(**options)
+
+    def _has_ended(self) -> bool:
+        stopped_early = any(
+            callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+            if isinstance(callback, EarlyStoppingCallback)
+        )
+        return stopped_early or self.state.global_step >= self.state.max_steps
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"

@@ -89,6 +89,17 @@ def test_the_patience_of_early_stopping_goes_on_where_it_was(workshop):
     assert train_with("again", "killed").num_steps == 9
 
 
+@pytest.mark.parametrize("settings", [{"max_steps": 4}, {"max_steps": 15, "early_stopping_patience": 1}])
+def test_a_run_killed_after_its_last_step_trains_no_step_more(workshop, settings):
+    settings = {**settings, "checkpoint_every": 1}
+    model, folder, result = train(workshop, "run", **settings)
+    before, lines = score_weights(model), folder.metrics.read_text()
+    again, folder, second = train(workshop, "run", **settings)
+    assert (second.num_steps, second.num_tokens) == (result.num_steps, result.num_tokens)
+    assert score_weights(again) == before
+    assert folder.metrics.read_text() == lines
+
+
 def test_a_run_folder_that_was_moved_goes_on(workshop):
     settings = {**SETTINGS, "checkpoint_every": "epoch"}
     model, _, result = train(workshop, "whole", **settings)
