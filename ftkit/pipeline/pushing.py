@@ -125,11 +125,6 @@ def choose_files(run: SavedRun, card: ModelCard, *, with_rows: bool) -> dict[str
     return files
 
 
-def count_bytes(file: Path | bytes) -> int:
-    """Return the size of what is sent."""
-    return len(file) if isinstance(file, bytes) else file.stat().st_size
-
-
 def open_hub(token: str | None) -> HfApi:
     """Return the hub with a token.
 

@@ -1,6 +1,6 @@
 """The run folder: what lies where, written atomically, read back whole."""
 
-from ftkit.runs.checkpoint_folders import find_damage, list_checkpoints
+from ftkit.runs.checkpoint_folders import list_checkpoints
 from ftkit.runs.files import (
     append_json_line,
     check_writable,
@@ -31,7 +31,6 @@ __all__ = [
     "check_writable",
     "claim_run_folder",
     "discard_unstarted",
-    "find_damage",
     "find_runs",
     "flatten_settings",
     "hold_run",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -70,7 +69,6 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
         self.meter = StepMeter()
         self.aside: Path | None = None
-        self.checkpoint_seconds = 0.0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -173,7 +171,6 @@ class StepTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Write a checkpoint aside; it takes its place when all processes have written theirs."""
-        started = time.perf_counter()
         place, step = Path(self.args.output_dir), self.state.global_step
         loss = self._sum_over_processes(self._tr_loss.item())[0] / self.args.world_size
         is_main = self.is_world_process_zero()
@@ -188,7 +185,6 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.aside = None
         if is_main:
             prune_checkpoints(place, keep=self.num_checkpoints, best_step=self.state.best_global_step)
-        self.checkpoint_seconds += time.perf_counter() - started
 
     def _complete_checkpoint(self, folder: Path, loss: float) -> None:
         """Write what `Trainer` leaves out, and where the best checkpoint will be found."""

@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from ftkit.runs import RunFolder, find_damage, list_checkpoints
-from ftkit.runs.checkpoint_folders import SEAL, seal_checkpoint
+from ftkit.runs import RunFolder, list_checkpoints
+from ftkit.runs.checkpoint_folders import SEAL, find_damage, seal_checkpoint
 
 
 @pytest.fixture
