@@ -85,7 +85,7 @@ def set_up(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
-COMMAND_MODULES = ("commands", "checks", "reports", "data_commands", "cache_commands")
+COMMAND_MODULES = ("commands", "checks", "plan_commands", "reports", "data_commands", "cache_commands")
 """Modules of this room that register commands, in the order in which `--help` lists them."""
 
 

@@ -297,20 +297,11 @@ def _estimate_time(
     """Say about how long the run takes, scoring without generation included."""
     from ftkit.training.callbacks import format_seconds
 
-    training = recipe.training
-    per_epoch = count_steps(ready.num_per_epoch, training.batch_size)
-    epochs = count_total_steps(training, per_epoch) / per_epoch
-    scored = {
-        name: sum(read_lengths(split.examples)) for name, split in ready.splits.items() if name != "train"
-    }
-    held_out = choose_held_out(ready.splits)
-    every = recipe.evaluation.every
-    times = epochs if every == "epoch" else 0 if every == "never" else epochs * per_epoch / every
-    final = 2 * scored[held_out.name] if held_out is not None else 0
+    trained, scored = count_run_tokens(recipe, ready, lengths)
     seconds = estimate_seconds(
         probe,
-        train_tokens=epochs * sum(lengths) * ready.num_per_epoch / len(lengths),
-        scored_tokens=final + times * scored.get("validation", 0),
+        train_tokens=trained,
+        scored_tokens=scored,
         trained_share=footprint.num_trained / footprint.num_parameters,
     )
     message = (
@@ -318,3 +309,24 @@ def _estimate_time(
         "scored come on top"
     )
     return Finding("time", "note", message)
+
+
+def count_run_tokens(recipe: Recipe, ready: Ready, lengths: Sequence[int]) -> tuple[float, float]:
+    """Return the tokens of the whole training, and those that are scored, generation not counted.
+
+    Args:
+        recipe: the settings.
+        ready: what they came to.
+        lengths: tokens of each training example.
+    """
+    per_epoch = count_steps(ready.num_per_epoch, recipe.training.batch_size)
+    epochs = count_total_steps(recipe.training, per_epoch) / per_epoch
+    scored = {
+        name: sum(read_lengths(split.examples)) for name, split in ready.splits.items() if name != "train"
+    }
+    held_out = choose_held_out(ready.splits)
+    every = recipe.evaluation.every
+    times = epochs if every == "epoch" else 0 if every == "never" else epochs * per_epoch / every
+    final = scored[held_out.name] * (2 if recipe.evaluation.baseline else 1) if held_out is not None else 0
+    trained = epochs * sum(lengths) * ready.num_per_epoch / len(lengths)
+    return trained, final + times * scored.get("validation", 0)
