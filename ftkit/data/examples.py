@@ -27,7 +27,7 @@ FORMAT_VERSION = 3
 """Raised whenever examples are laid out otherwise on disk."""
 
 EXAMPLES_FILE, REJECTED_FILE, ABOUT_FILE = "examples.arrow", "rejected.jsonl", "about.json"
-EXAMPLES_AT_ONCE, TOKENS_AT_ONCE = 1000, 1_000_000
+EXAMPLES_AT_ONCE, TOKENS_AT_ONCE = 4000, 1_000_000
 """Most examples, and most token ids, that are in memory before they are written; whichever comes first."""
 
 Reject = Callable[[int, str, str], None]
