@@ -23,6 +23,7 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+Allow = Annotated[bool, typer.Option("--allow", help="Let the recipe's file run the code that it names.")]
 EvaluationOverrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -61,6 +62,7 @@ def finetune(
     force: Annotated[
         bool, typer.Option("--force", help="Start even where `ftkit check` says that it will not do.")
     ] = False,
+    allow: Allow = False,
 ) -> None:
     """Fine-tune a model as a recipe says; score it beside its base.
 
@@ -68,7 +70,7 @@ def finetune(
     """
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.pipeline import describe_run
     from ftkit.pipeline import finetune as run_finetune
 
@@ -273,11 +275,12 @@ def train_tokenizer(
     normalizer: Annotated[
         str, typer.Option(help="auto, none, nfc, nfkc, nfkc-lowercase, bert or bert-cased.")
     ] = "auto",
+    allow: Allow = False,
 ) -> None:
     """Train a tokenizer on a recipe's own rows, for a model from scratch."""
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.training.tokenizer import train_tokenizer as run_training
 
     made = run_training(
