@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftkit.checks.adapter import check_adapter, try_adapter
 from ftkit.checks.findings import Check, Finding
@@ -57,6 +57,10 @@ from ftkit.training.arguments import count_total_steps
 from ftkit.training.loop import read_lengths
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
 from ftkit.training.steps import MicroBatchLimit, count_steps, plan_epoch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -269,7 +273,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         device_type=device.type,
         free_bytes=read_free_bytes(device),
         bytes_per_token=sizes.num_values,
-        longest=max(lengths),
+        longest=int(lengths.max()),
     )
     first_step = _plan_epoch(recipe, ready)[0]
     probe = run_probe(base, ready.task, split, first_step, limit=limit, seed=training.seed)
@@ -281,7 +285,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
     )
     yield from check_memory(
         sizes,
-        tokens_at_once=_count_tokens_at_once(limit, max(lengths)),
+        tokens_at_once=_count_tokens_at_once(limit, int(lengths.max())),
         free_bytes=read_free_bytes(device),
         total_bytes=read_total_bytes(device),
         device=str(device),
@@ -321,7 +325,7 @@ def _count_checkpoints(recipe: Recipe) -> int:
 
 
 def _estimate_time(
-    recipe: Recipe, ready: Ready, probe: Probe, lengths: Sequence[int], sizes: Sizes
+    recipe: Recipe, ready: Ready, probe: Probe, lengths: NDArray[np.int64], sizes: Sizes
 ) -> Finding:
     """Say about how long the run takes, scoring without generation included."""
     from ftkit.training.callbacks import format_seconds
@@ -330,7 +334,9 @@ def _estimate_time(
     per_epoch = count_steps(ready.num_per_epoch, training.batch_size)
     epochs = count_total_steps(training, per_epoch) / per_epoch
     scored = {
-        name: sum(read_lengths(split.examples)) for name, split in ready.splits.items() if name != "train"
+        name: int(read_lengths(split.examples).sum())
+        for name, split in ready.splits.items()
+        if name != "train"
     }
     held_out = choose_held_out(ready.splits)
     every = recipe.evaluation.every
@@ -338,7 +344,7 @@ def _estimate_time(
     final = 2 * scored[held_out.name] if held_out is not None else 0
     seconds = estimate_seconds(
         probe,
-        train_tokens=epochs * sum(lengths) * ready.num_per_epoch / len(lengths),
+        train_tokens=epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths),
         scored_tokens=final + times * scored.get("validation", 0),
         trained_share=sizes.num_trained / sizes.num_parameters,
     )

@@ -23,6 +23,8 @@ from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, TrainingArguments
 
     from ftkit.data.mixing import Mixture
@@ -145,7 +147,7 @@ def train(
         task=task,
         encoding=split.encoding,
         sampler=sampler,
-        limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
+        limit=_choose_limit(checkpoint.model, training, arguments, int(lengths.max())),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
@@ -192,21 +194,23 @@ def train(
     return result
 
 
-def read_lengths(examples: datasets.Dataset) -> list[int]:
-    """Return the tokens of each example without reading the tokens.
+def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:
+    """Return the tokens of each example, shape (examples,), without reading the tokens.
 
     Raises:
         DataError: there are no examples.
     """
+    import numpy as np
     import pyarrow.compute as pc
 
     if len(examples) == 0:
         raise DataError("data.train: no examples are left to train on")
     if "num_tokens" in examples.column_names:  # where the input is not all that the model computes
-        return list(examples["num_tokens"])
+        return np.fromiter(examples["num_tokens"], dtype=np.int64, count=len(examples))
     column = examples.with_format("arrow")["input_ids"]
     chunks = column.chunks if hasattr(column, "chunks") else [column[:]]
-    return [length for chunk in chunks for length in pc.list_value_length(chunk).to_pylist()]
+    lengths = [pc.list_value_length(chunk).to_numpy() for chunk in chunks]
+    return np.concatenate(lengths, dtype=np.int64)
 
 
 def read_processes() -> tuple[int, int]:
