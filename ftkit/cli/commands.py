@@ -23,6 +23,7 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+Allow = Annotated[bool, typer.Option("--allow", help="Let the recipe's file run the code that it names.")]
 EvaluationOverrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -65,6 +66,7 @@ def finetune(
         int | None,
         typer.Option(min=1, metavar="STEPS", help="Write where so many steps went, and a trace of two."),
     ] = None,
+    allow: Allow = False,
 ) -> None:
     """Fine-tune a model as a recipe says; score it beside its base.
 
@@ -72,7 +74,7 @@ def finetune(
     """
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.pipeline import describe_run
     from ftkit.pipeline import finetune as run_finetune
 
@@ -277,11 +279,12 @@ def train_tokenizer(
     normalizer: Annotated[
         str, typer.Option(help="auto, none, nfc, nfkc, nfkc-lowercase, bert or bert-cased.")
     ] = "auto",
+    allow: Allow = False,
 ) -> None:
     """Train a tokenizer on a recipe's own rows, for a model from scratch."""
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.training.tokenizer import train_tokenizer as run_training
 
     made = run_training(

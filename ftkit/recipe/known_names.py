@@ -62,6 +62,13 @@ OWNED_ARGUMENTS = {
     "do_predict": "ftkit predict does that",
     "resume_from_checkpoint": "give the same command again to continue a run",
     "local_rank": "the launcher (torchrun, accelerate) sets it",
+    **dict.fromkeys(
+        (
+            *("push_to_hub", "hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push"),
+            "hub_revision",
+        ),
+        "ftkit push RUN REPO uploads a run, and shows before what would go",
+    ),
     "hub_token": "a recipe is stored with the run; put the token into the environment, as HF_TOKEN",
 }
 
