@@ -62,6 +62,10 @@ def finetune(
     force: Annotated[
         bool, typer.Option("--force", help="Start even where `ftkit check` says that it will not do.")
     ] = False,
+    profile: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="STEPS", help="Write where so many steps went, and a trace of two."),
+    ] = None,
     allow: Allow = False,
 ) -> None:
     """Fine-tune a model as a recipe says; score it beside its base.
@@ -74,7 +78,7 @@ def finetune(
     from ftkit.pipeline import describe_run
     from ftkit.pipeline import finetune as run_finetune
 
-    run = run_finetune(loaded, fresh=fresh, force=force)
+    run = run_finetune(loaded, fresh=fresh, force=force, profile=profile)
     typer.echo(describe_run(run))
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Changes, Leakage, Mixture
+from ftkit.errors import RecipeError
 from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -70,6 +71,7 @@ def finetune(
     *,
     fresh: bool = False,
     force: bool = False,
+    profile: int | None = None,
     **sections: Any,
 ) -> Run:
     """Fine-tune one model as the recipe says and report how much it helped.
@@ -78,6 +80,8 @@ def finetune(
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         fresh: replace an older run in the same output_dir.
         force: start even where `ftkit.check` says that the run would be useless.
+        profile: write where the time of so many steps went, as `training.profile` does; None for what the
+            recipe says.
         sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
 
     Returns:
@@ -87,8 +91,22 @@ def finetune(
         FtkitError: anything that the user can mend; nothing half-written is left behind.
     """
     recipe = read_recipe(recipe, sections)
+    if profile is not None:
+        recipe = ask_for_profile(recipe, profile)
     with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
         return run_stages(recipe, fresh=fresh, force=force)
+
+
+def ask_for_profile(recipe: Recipe, num_steps: int) -> Recipe:
+    """Return the recipe with `training.profile` set.
+
+    Raises:
+        RecipeError: not one step or more.
+    """
+    if num_steps < 1:
+        raise RecipeError(f"profile: is {num_steps}; give a number of steps, at least 1")
+    training = recipe.training.model_copy(update={"profile": num_steps})
+    return recipe.model_copy(update={"training": training})
 
 
 def run_stages(recipe: Recipe, *, fresh: bool, force: bool = False) -> Run:

@@ -17,6 +17,7 @@ from ftkit.recipe import read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
+from ftkit.training.profiling import StepProfile
 from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
@@ -51,12 +52,20 @@ class TrainingResult:
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
     peak_memory_bytes: int
     """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
+    utilisation: float | None = None
+    """Model FLOPs utilisation: the operations that the tokens need, over what the devices could do in the
+    same time; that was measured with a matrix product in the precision of the run."""
+    peak_operations_per_second: float | None = None
+    """What all devices could do."""
+    profile: dict[str, Any] | None = None
+    """Where the time of some steps went, with `training.profile`."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        return {name: value for name, value in vars(self).items() if name != "trackers"}
+        left_out = {"trackers"} | ({"profile"} if self.profile is None else set())
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
 def train(
@@ -96,6 +105,7 @@ def train(
 
     from ftkit.training.callbacks import (
         MetricsFile,
+        ProfileSteps,
         Progress,
         RestoreSums,
         SaveAfterEpoch,
@@ -131,6 +141,10 @@ def train(
     if (seconds_between := read_duration(training.checkpoint_every)) is not None:
         callbacks.append(SaveByTime(seconds_between))
     callbacks.append(SaveAfterEpoch())  # the last word, after all that ask for one
+    profile = None
+    if training.profile is not None and rank == 0:
+        profile = StepProfile(training.profile, folder.profile, arguments.device)
+        callbacks.append(ProfileSteps(profile))
     if training.early_stopping_patience is not None and validate is not None:
         callbacks.append(
             EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
@@ -153,6 +167,7 @@ def train(
         num_checkpoints=training.save_total_limit,
         watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
+        profile=profile,
     )
     trainer.remove_callback(PrinterCallback)
     trackers = guard_trackers(trainer, folder.tensorboard)
@@ -181,14 +196,20 @@ def train(
         tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
         num_tokens=state.num_input_tokens_seen,
         peak_memory_bytes=read_peak_bytes(arguments.device),
+        utilisation=trainer.meter.num_operations
+        / max(trainer.meter.seconds, 1e-9)
+        / trainer.read_peak_operations(),
+        peak_operations_per_second=trainer.read_peak_operations(),
+        profile=profile.describe() if profile is not None and profile.counted else None,
         trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
-        "trained %d steps in %s (%.0f tokens/s)%s",
+        "trained %d steps in %s (%.0f tokens/s, %.0f %% of what the device computes)%s",
         result.num_steps,
         format_seconds(seconds),
         result.tokens_per_second,
+        100 * (result.utilisation or 0.0),
         kept,
     )
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ from ftkit.tasks.padding import IGNORED
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
 from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.meter import StepMeter
+from ftkit.training.profiling import StepProfile
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
+from ftkit.training.utilisation import measure_peak, measure_work
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         num_checkpoints: int = 2,
         validate: Callable[[], dict[str, float]] | None = None,
         watch: StepWatch | None = None,
+        profile: StepProfile | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -68,6 +71,11 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         named = self.model.named_parameters()
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
         self.meter = StepMeter()
+        self.work = measure_work(self.model)
+        self.peak_operations = 0.0
+        """Operations a second of the device, measured when the first line of the log asks."""
+
+        self.profile = profile
         self.aside: Path | None = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -91,9 +99,10 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         model.train()
         self._set_optimizer_mode("train")
         micro_batches: Sequence[MicroBatch] = inputs
-        num_items, num_tokens = self._sum_over_processes(
+        num_items, num_tokens, num_operations = self._sum_over_processes(
             sum(self.task.count_items(batch) for batch in micro_batches),
             sum(int(batch["attention_mask"].sum()) for batch in micro_batches),
+            self.floating_point_ops(micro_batches),
         )
         scale = self.args.world_size / (num_items or 1)
         total = torch.zeros((), device=self.args.device)
@@ -102,9 +111,24 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             with nullcontext() if is_last else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
         self.meter.num_tokens += int(num_tokens)
+        self.meter.num_operations += num_operations
         self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
         self.step_in_hand = (total, micro_batches)
+        if self.profile is not None:
+            self.profile.end_passes(num_tokens, num_operations, self.read_peak_operations())
         return total
+
+    def get_batch_samples(self, *arguments: Any) -> Any:
+        """Read the examples of the next step."""
+        with self._phase("data"):
+            return super().get_batch_samples(*arguments)
+
+    def _phase(self, name: str) -> AbstractContextManager[None]:
+        """Tell the profile, if there is one, what the body is."""
+        return nullcontext() if self.profile is None else self.profile.phase(name)
+
+    def _watching(self, model: torch.nn.Module) -> AbstractContextManager[None]:
+        return nullcontext() if self.profile is None else self.profile.watching(model)
 
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         """Stop before the optimiser takes a step whose loss or gradient is not finite."""
@@ -122,7 +146,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add to a line of the loss what the steps took: for the metrics file and for every tracker."""
         if "loss" in logs:
-            logs["tokens_per_second"] = self.meter.read_tokens_per_second()
+            logs["tokens_per_second"], operations = self.meter.read_speeds()
+            logs["utilisation"] = round(operations / self.read_peak_operations(), 4)
             logs["num_tokens"] = self.state.num_input_tokens_seen
             logs["peak_memory_gb"] = round(read_peak_bytes(self.args.device) / 1e9, 3)
         super().log(logs, start_time)
@@ -148,16 +173,25 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """Score the validation rows with ftkit's own evaluation and report it as `Trainer` would."""
         assert self.validate is not None  # without validation rows the arguments never ask for it
         self._set_optimizer_mode("eval")
-        with self.meter.paused():
+        with self.meter.paused(), self._phase("evaluation"):
             scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
         self.log(scores)
         handler: Any = self.callback_handler
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
 
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Add up what the model estimates for each micro-batch."""
-        return sum(int(super(StepTrainer, self).floating_point_ops(batch)) for batch in inputs)
+    def floating_point_ops(self, inputs: Any) -> float:
+        """Add up what the micro-batches of this process need."""
+        return sum(self.work.count(batch) for batch in inputs)
+
+    def read_peak_operations(self) -> float:
+        """Return the operations a second that the devices of all processes have, in a matrix product."""
+        if not self.peak_operations:
+            weights = next(self.model.parameters()).dtype
+            short = torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else weights
+            with self.meter.paused():
+                self.peak_operations = self.args.world_size * measure_peak(self.args.device, short)
+        return self.peak_operations
 
     def restore_sums(self, checkpoint: Path) -> None:
         """Take up what was summed since the last line of the log, so that the next line is the same."""
@@ -171,6 +205,10 @@ class StepTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Write a checkpoint aside; it takes its place when all processes have written theirs."""
+        with self._phase("checkpoint"):
+            self._write_checkpoint(model, trial)
+
+    def _write_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         place, step = Path(self.args.output_dir), self.state.global_step
         loss = self._sum_over_processes(self._tr_loss.item())[0] / self.args.world_size
         is_main = self.is_world_process_zero()
@@ -213,13 +251,14 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         try:
             batch = self._prepare_inputs(batch)
             with nullcontext() if self.limit.counts_padding else without_padding(model):
-                with self.compute_loss_context_manager():
+                with self.compute_loss_context_manager(), self._watching(model):
                     loss = self.task.compute_loss(model, batch, self.loss_options) * scale
                 objective = loss
                 if with_penalty and self.penalised:
                     size = sum(weights.abs().sum() for weights in self.penalised)
                     objective = loss + self.l1_penalty * size
-                self.accelerator.backward(objective)
+                with self._phase("backward"):
+                    self.accelerator.backward(objective)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
