@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.recipe import read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
+from ftkit.training.footprint import measure_training
+from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes
 from ftkit.training.profiling import StepProfile
 from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.trackers import TrackerGuard, guard_trackers
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import datasets
     import numpy as np
     from numpy.typing import NDArray
-    from transformers import PreTrainedModel, TrainingArguments
+    from transformers import TrainingArguments
 
     from ftkit.data.mixing import Mixture
     from ftkit.models import Checkpoint
@@ -59,6 +60,9 @@ class TrainingResult:
     """What all devices could do."""
     profile: dict[str, Any] | None = None
     """Where the time of some steps went, with `training.profile`."""
+    out_of_memory: tuple[Mapping[str, int | None], ...] = ()
+    """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
+    fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
@@ -114,7 +118,8 @@ def train(
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.trainer import StepExamples, StepTrainer
+    from ftkit.training.step_batches import StepExamples
+    from ftkit.training.trainer import StepTrainer
 
     lengths = read_lengths(split.examples)
     world_size, rank = read_processes()
@@ -161,7 +166,7 @@ def train(
         task=task,
         encoding=split.encoding,
         sampler=sampler,
-        limit=_choose_limit(checkpoint.model, training, arguments, int(lengths.max())),
+        limit=_choose_limit(checkpoint, training, arguments, int(lengths.max())),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
@@ -201,6 +206,7 @@ def train(
         / trainer.read_peak_operations(),
         peak_operations_per_second=trainer.read_peak_operations(),
         profile=profile.describe() if profile is not None and profile.counted else None,
+        out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
@@ -240,21 +246,20 @@ def read_processes() -> tuple[int, int]:
 
 
 def _choose_limit(
-    model: PreTrainedModel, training: TrainingSection, arguments: TrainingArguments, longest: int
+    checkpoint: Checkpoint, training: TrainingSection, arguments: TrainingArguments, longest: int
 ) -> MicroBatchLimit:
-    weights = next(iter(model.parameters()))
-    per_token = estimate_bytes_per_token(
-        model.config,
-        bytes_per_value=2 if arguments.bf16 or arguments.fp16 else weights.element_size(),
-        checkpointing=training.gradient_checkpointing,
-        has_lm_head=bool(model.get_output_embeddings() is not None),
-    )
+    model, device = checkpoint.model, arguments.device
+    needs_estimate = training.micro_batch_size == "auto" and device.type != "cpu"
     limit = choose_limit(
         training.micro_batch_size,
-        device_type=arguments.device.type,
-        free_bytes=read_free_bytes(arguments.device),
-        bytes_per_token=per_token,
+        device_type=device.type,
         longest=longest,
+        footprint=measure_training(
+            model, checkpoint.precision, training, longest=longest, device_type=device.type
+        )
+        if needs_estimate
+        else None,
+        free_bytes=read_free_bytes(device),
     )
     packs = not arguments.torch_compile and can_do_without_padding(model, longest)  # compiled: equal shapes
     limit = replace(limit, counts_padding=not packs)
