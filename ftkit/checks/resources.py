@@ -145,7 +145,13 @@ def judge_probe(probe: Probe, base: Checkpoint, task: Task, *, num_classes: int)
 
 
 def check_memory(
-    sizes: Sizes, *, tokens_at_once: int, free_bytes: int, total_bytes: int, device: str
+    sizes: Sizes,
+    *,
+    tokens_at_once: int,
+    free_bytes: int,
+    total_bytes: int,
+    device: str,
+    num_shards: int = 1,
 ) -> Iterator[Finding]:
     """Add up what training needs, and compare it with what is free.
 
@@ -155,8 +161,9 @@ def check_memory(
         free_bytes: of the device now, with the weights loaded already.
         total_bytes: of the device.
         device: its name.
+        num_shards: devices that share gradients and optimiser state.
     """
-    states = sizes.num_trained * (4 + OPTIMISER_BYTES)
+    states = sizes.num_trained * (4 + OPTIMISER_BYTES) // num_shards
     activations = tokens_at_once * sizes.num_values
     needed, weights = states + activations, sizes.num_parameters * sizes.bytes_per_weight
     message = (

@@ -56,6 +56,7 @@ from ftkit.tasks.encoding import RULES, choose_held_out
 from ftkit.training.arguments import count_total_steps
 from ftkit.training.loop import read_lengths
 from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
+from ftkit.training.sharding import count_shards
 from ftkit.training.steps import MicroBatchLimit, count_steps, plan_epoch
 
 logger = logging.getLogger(__name__)
@@ -271,6 +272,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         free_bytes=read_free_bytes(device),
         total_bytes=read_total_bytes(device),
         device=str(device),
+        num_shards=count_shards(recipe.parallel, device.type),
     )
     yield _estimate_time(recipe, ready, probe, lengths, sizes)
     yield from check_disk(

@@ -63,6 +63,13 @@ def read_free_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def read_total_bytes(device: torch.device) -> int:
+    """Return the memory of a CUDA device, in bytes; 0 for other devices."""
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[1]) if device.type == "cuda" else 0
+
+
 def read_peak_bytes(device: torch.device) -> int:
     """Return the most memory that this process has had on a device so far, in bytes; 0 where unknown."""
     import sys

@@ -18,6 +18,7 @@ from ftkit.tasks.padding import IGNORED
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
 from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.meter import StepMeter
+from ftkit.training.sharding import shard_on_cpu
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 from ftkit.training.watch import StepWatch
 
@@ -70,6 +71,16 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.meter = StepMeter()
         self.aside: Path | None = None
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """Shard on CPUs as well where the arguments say so."""
+        if not self.args.fsdp or self.args.device.type != "cpu":
+            super().create_accelerator_and_postprocess()
+            return
+        groups, self.args.parallelism_config = self.args.parallelism_config, None
+        super().create_accelerator_and_postprocess()
+        shard_on_cpu(self.accelerator, self.args.fsdp_plugin_args, groups)
+        self.is_fsdp_enabled, self.args.parallelism_config = True, groups
+
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
         return DataLoader(
@@ -96,11 +107,15 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             sum(int(batch["attention_mask"].sum()) for batch in micro_batches),
         )
         scale = self.args.world_size / (num_items or 1)
+        missing = self._count_missing_rounds(len(micro_batches))
         total = torch.zeros((), device=self.args.device)
         for position, batch in enumerate(micro_batches):
             is_last = position == len(micro_batches) - 1
-            with nullcontext() if is_last else self.accelerator.no_sync(model):
+            waits = is_last or self.is_fsdp_enabled  # shards of gradients are small, whole ones are not
+            with nullcontext() if waits else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
+        for _ in range(missing):
+            self._run_micro_batch(model, micro_batches[-1], 0.0, with_penalty=False)
         self.meter.num_tokens += int(num_tokens)
         self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
         self.step_in_hand = (total, micro_batches)
@@ -228,6 +243,13 @@ class StepTrainer(Trainer):  # type: ignore[misc]
                 num_examples, num_tokens, checkpointing=bool(self.args.gradient_checkpointing)
             ) from error
         return loss.detach()
+
+    def _count_missing_rounds(self, mine: int) -> int:
+        """Return how many micro-batches more another process has: each one gathers the shards of all."""
+        if not self.is_fsdp_enabled:
+            return 0
+        rounds = self.accelerator.gather(torch.tensor([mine], device=self.args.device))
+        return int(rounds.max()) - mine
 
     def _sum_over_processes(self, *numbers: float) -> list[float]:
         if self.args.world_size == 1:
