@@ -417,3 +417,23 @@ def test_an_epoch_has_its_share_of_each_source(mails, tiny_bert):
     ]
     assert run.report["training"]["num_steps"] == 18
     assert ftkit.load_recipe(run.folder.recipe).data.train == train
+
+
+def test_a_run_that_is_stopped_before_its_page_is_not_finished_and_gets_it_later(
+    mails, tiny_bert, monkeypatch
+):
+    recipe = spam_recipe(mails, tiny_bert)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ftkit.pipeline.finetuning.write_page", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ftkit.finetune(recipe)
+    folder = mails / "run"
+    assert json.loads((folder / "run.json").read_text())["status"] == "running"
+    run = ftkit.finetune(recipe)
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    assert "finished" in run.folder.page.read_text(encoding="utf-8")
+    assert len(run.report["checks"]["findings"]) > 0

@@ -23,6 +23,7 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+Allow = Annotated[bool, typer.Option("--allow", help="Let the recipe's file run the code that it names.")]
 EvaluationOverrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -77,6 +78,7 @@ def finetune(
     max_restarts: Annotated[
         int | None, typer.Option(min=0, metavar="NUMBER", help="Restarts of all when a process is lost.")
     ] = None,
+    allow: Allow = False,
 ) -> None:
     """Fine-tune a model as a recipe says; score it beside its base.
 
@@ -93,7 +95,7 @@ def finetune(
         "max_restarts": max_restarts,
     }
     words = [f"parallel.{name}={value}" for name, value in parallel.items() if value is not None]
-    loaded = load_recipe(recipe, [*(overrides or ()), *words])
+    loaded = load_recipe(recipe, [*(overrides or ()), *words], allow=allow)
     from ftkit.pipeline import describe_run
     from ftkit.pipeline import finetune as run_finetune
     from ftkit.pipeline.launching import starts_processes

@@ -10,7 +10,7 @@ import typer
 
 from ftkit.cli.app import app
 from ftkit.cli.checks import EXIT_WARNINGS
-from ftkit.cli.commands import Overrides, RunArgument
+from ftkit.cli.commands import Allow, Overrides, RunArgument
 
 
 @app.command()
@@ -27,6 +27,7 @@ def verify(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    allow: Allow = False,
 ) -> None:
     """Repeat some steps of a run: do they come out the same?
 
@@ -34,7 +35,7 @@ def verify(
     """
     from ftkit.pipeline import verify_run
 
-    found = verify_run(run, first=first, num_steps=num_steps)
+    found = verify_run(run, first=first, num_steps=num_steps, allow=allow)
     typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2) if as_json else str(found))
     raise typer.Exit(0 if found.is_same else EXIT_WARNINGS)
 
@@ -51,12 +52,15 @@ def slurm(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The script, instead of standard output.")
     ] = None,
+    allow: Allow = False,
 ) -> None:
     """Write a job script for Slurm, queued again when its time is up."""
     from ftkit.pipeline import make_slurm_script
     from ftkit.pipeline.slurm import write_slurm_script
 
-    text = make_slurm_script(recipe, overrides or (), num_hosts=num_hosts, num_devices=num_devices, time=time)
+    text = make_slurm_script(
+        recipe, overrides or (), num_hosts=num_hosts, num_devices=num_devices, time=time, allow=allow
+    )
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ftkit.cli.app import app
-from ftkit.cli.commands import Overrides
+from ftkit.cli.commands import Allow, Overrides
 
 tokenizers = typer.Typer(help="Make tokenizers.", no_args_is_help=True)
 app.add_typer(tokenizers, name="tokenizer")
@@ -29,11 +29,12 @@ def train_tokenizer(
     normalizer: Annotated[
         str, typer.Option(help="auto, none, nfc, nfkc, nfkc-lowercase, bert or bert-cased.")
     ] = "auto",
+    allow: Allow = False,
 ) -> None:
     """Train a tokenizer on a recipe's own rows, for a model from scratch."""
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.training.tokenizer import train_tokenizer as run_training
 
     made = run_training(

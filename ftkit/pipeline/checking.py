@@ -50,7 +50,7 @@ from ftkit.errors import (
 from ftkit.metrics import METRICS
 from ftkit.pipeline.readying import Ready, make_ready
 from ftkit.pipeline.starting import read_recipe
-from ftkit.recipe import Recipe, dump_recipe, load_recipe
+from ftkit.recipe import Recipe, describe_code, dump_recipe, load_recipe
 from ftkit.runs import RunFolder, check_writable, claim_run_folder
 from ftkit.tasks.encoding import RULES, choose_held_out
 from ftkit.training.arguments import count_total_steps
@@ -73,13 +73,18 @@ KINDS = (
 
 
 def check(
-    recipe: Recipe | str | os.PathLike[str] | None = None, *, overrides: Sequence[str] = (), **sections: Any
+    recipe: Recipe | str | os.PathLike[str] | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    allow: bool = False,
+    **sections: Any,
 ) -> Check:
     """Find out, in seconds and without training, whether a run would be worth starting.
 
     Args:
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         overrides: settings to change in a recipe's file, such as `training.learning_rate=3e-5`.
+        allow: whether the recipe's file may name code to run.
         sections: `task`, `model`, `data`, ..., as in a recipe.
 
     Returns:
@@ -88,7 +93,9 @@ def check(
     name = "recipe" if recipe is None or isinstance(recipe, Recipe) else os.fspath(recipe)
     try:
         is_file = recipe is not None and not isinstance(recipe, Recipe)
-        loaded = load_recipe(str(recipe), overrides) if is_file else read_recipe(recipe, sections)
+        loaded = (
+            load_recipe(str(recipe), overrides, allow=allow) if is_file else read_recipe(recipe, sections)
+        )
         findings = list(_check_folder(loaded))
         checked = check_ready(loaded, make_ready(loaded), name=name)
     except FtkitError as error:
@@ -138,6 +145,7 @@ def check_ready(recipe: Recipe, ready: Ready, *, name: str = "recipe", forced: b
         for split_name, split in ready.splits.items()
     ]
     findings = [
+        *_name_code(recipe),
         *_check_data(recipe, ready),
         *_check_words(recipe, ready, trained["train"]),
         *(describe_supervision(one) for one in measured),
@@ -152,6 +160,12 @@ def check_ready(recipe: Recipe, ready: Ready, *, name: str = "recipe", forced: b
     ]
     shown = show_examples(task, base.tokenizer, ready.splits["train"], trained["train"])
     return Check(name, tuple(findings), tuple(one.as_dict() for one in measured), shown, forced)
+
+
+def _name_code(recipe: Recipe) -> Iterator[Finding]:
+    """Say which code the recipe has run, so that the report of a model says it too."""
+    for line in describe_code(recipe):
+        yield Finding("recipe", "note", line)
 
 
 def _plan_epoch(recipe: Recipe, ready: Ready) -> list[list[int]]:

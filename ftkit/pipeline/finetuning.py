@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -327,13 +328,14 @@ def finish_run(
     scored: Mapping[str, Scored],
     report: dict[str, Any],
 ) -> Run:
-    """Write the report, mark the run as finished, and write its card and page."""
+    """Write report, card and page, and then mark the run as finished: one that is killed before is not."""
     if is_main_process():
         write_evaluation(folder.evaluation, report, scored.get("tuned", Scored([], {})), task, base.labels)
-        finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        write_json(folder.info, {**read_json(folder.info), "status": "finished", "finished": finished})
-        saved = read_saved_run(folder.path)
+        saved = read_saved_run(folder.path, finished=False)
+        finished = {"status": "finished", "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        saved = replace(saved, info={**saved.info, **finished})
         write_text(folder.card, str(make_card(saved, task.MODEL_CLASS)))
         write_page(saved)
+        write_json(folder.info, saved.info)
     wait_for_all(base)
     return Run(folder)

@@ -68,7 +68,9 @@ def launch(recipe: Recipe, *, fresh: bool = False, force: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
         path = Path(folder) / "recipe.yaml"
         path.write_text(dump_recipe(recipe), encoding="utf-8")
-        run_processes(recipe.parallel, ["-m", "ftkit", "finetune", str(path), *options], Path(folder))
+        # Whether the recipe may name code was settled when this process read it.
+        words = ["-m", "ftkit", "finetune", str(path), "--allow", *options]
+        run_processes(recipe.parallel, words, Path(folder))
 
 
 def check_devices(recipe: Recipe) -> None:

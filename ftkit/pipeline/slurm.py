@@ -54,6 +54,7 @@ def make_slurm_script(
     num_devices: int = 1,
     time: str = "24:00:00",
     seconds: int = 300,
+    allow: bool = False,
 ) -> str:
     """Write a job script that runs a recipe.
 
@@ -64,15 +65,16 @@ def make_slurm_script(
         num_devices: accelerators on each.
         time: longest time of one job, as Slurm writes it.
         seconds: how long before its end the run is warned; a step and a checkpoint take less.
+        allow: whether the recipe may name code to run.
 
     Raises:
         RecipeError: the recipe does not hold together.
     """
     path = Path(recipe).absolute()
-    load_recipe(path, overrides)
+    load_recipe(path, overrides, allow=allow)
     words = [sys.executable, "-m", "ftkit", "finetune", str(path), *overrides]
     words += ["--num-devices", str(num_devices)] * (num_devices > 1)
-    command = shlex.join(words)
+    command = shlex.join([*words, *["--allow"] * allow])
     if num_hosts > 1:
         command += f' --num-hosts {num_hosts} --rendezvous "$first:$port"'
     return TEMPLATE.format(

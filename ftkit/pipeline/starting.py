@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ftkit.checks import Check
 from ftkit.data import Changes
@@ -38,9 +38,6 @@ from ftkit.runs import (
 from ftkit.tasks import Task
 from ftkit.tasks.encoding import Split
 from ftkit.training.machine import set_up_machine
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

@@ -82,7 +82,11 @@ class Verification:
 
 
 def verify_run(
-    run: str | os.PathLike[str] | Run, *, first: int | None = None, num_steps: int | None = None
+    run: str | os.PathLike[str] | Run,
+    *,
+    first: int | None = None,
+    num_steps: int | None = None,
+    allow: bool = False,
 ) -> Verification:
     """Repeat a stretch of a run from one of its checkpoints, and say whether it comes out the same.
 
@@ -92,6 +96,7 @@ def verify_run(
         run: a run or its folder, finished or not.
         first: the step of the checkpoint to begin with, or 0 for the start; None for the last but one.
         num_steps: how many steps to repeat; None for all up to the next checkpoint.
+        allow: whether the run's recipe may name code to run.
 
     Raises:
         RunError: there is nothing to repeat, or what the run was made of is not there any more.
@@ -101,7 +106,8 @@ def verify_run(
     first, last = choose_stretch(folder, first=first, num_steps=num_steps, log=saved.log)
     with tempfile.TemporaryDirectory(prefix="ftkit-verify-") as place:
         repeated = RunFolder(Path(place) / "run")
-        repeat(folder, repeated, saved.info, first=first, last=last)
+        recipe = load_recipe(folder.recipe, allow=allow)
+        repeat(folder, recipe, repeated, saved.info, first=first, last=last)
         log = [line for line in read_json_lines(repeated.metrics) if isinstance(line, dict)]
         values, differences = compare_logs(saved.log, log, first=first, last=last)
         name = f"checkpoint-{last}"
@@ -153,9 +159,10 @@ def choose_stretch(
     return first, last
 
 
-def repeat(folder: RunFolder, repeated: RunFolder, info: Mapping[str, Any], *, first: int, last: int) -> None:
+def repeat(
+    folder: RunFolder, recipe: Recipe, repeated: RunFolder, info: Mapping[str, Any], *, first: int, last: int
+) -> None:
     """Train the steps again, in a folder aside that has the first checkpoint alone."""
-    recipe = load_recipe(folder.recipe)
     repeated.checkpoints.mkdir(parents=True)
     if first:
         checkpoint = folder.checkpoints / f"checkpoint-{first}"

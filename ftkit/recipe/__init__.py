@@ -21,6 +21,7 @@ from ftkit.recipe.sections import (
 )
 from ftkit.recipe.starters import Starter, make_starter, write_starter
 from ftkit.recipe.table import make_rules_table, make_settings_table
+from ftkit.recipe.trust import describe_code
 from ftkit.recipe.values import read_duration
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Starter",
     "TrainingSection",
     "change_evaluation",
+    "describe_code",
     "dump_recipe",
     "list_rows_in_memory",
     "load_recipe",

@@ -11,6 +11,7 @@ from ftkit.recipe.paths import is_address
 from ftkit.recipe.sections import SplitSection, TrainingSection
 from ftkit.recipe.sections.cleaning import COMPARING, RULES
 from ftkit.recipe.settings import names_setting
+from ftkit.recipe.trust import find_secrets
 from ftkit.recipe.values import names_source, show
 
 Conflict = tuple[KeyPath, str]
@@ -34,6 +35,7 @@ def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
         _check_best_metric(evaluation),
         _check_arguments(_take_mapping(training, "arguments")),
         _check_parallel(_take_mapping(values, "parallel"), training),
+        find_secrets(values),
     )
     return [conflict for check in checks for conflict in check]
 

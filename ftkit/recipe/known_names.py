@@ -66,6 +66,13 @@ OWNED_ARGUMENTS = {
     "parallelism_config": "parallel.strategy or parallel.shard_size",
     "deepspeed": "ftkit does not run DeepSpeed; parallel.strategy: fsdp shards the same",
     "local_rank": "the launcher (torchrun, accelerate) sets it",
+    **dict.fromkeys(
+        (
+            *("push_to_hub", "hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push"),
+            "hub_revision",
+        ),
+        "ftkit push RUN REPO uploads a run, and shows before what would go",
+    ),
     "hub_token": "a recipe is stored with the run; put the token into the environment, as HF_TOKEN",
 }
 

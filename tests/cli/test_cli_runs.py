@@ -314,7 +314,7 @@ def test_a_way_to_generate_that_cannot_be_is_refused_at_once(run, in_finished, o
     ],
 )
 def test_ctrl_c_outside_of_training_is_one_line(run, monkeypatch, command, message):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ftkit.recipe.load_recipe", interrupt)
