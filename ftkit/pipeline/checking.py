@@ -55,6 +55,7 @@ from ftkit.training.arguments import count_total_steps
 from ftkit.training.footprint import Footprint, measure_training
 from ftkit.training.loop import read_lengths
 from ftkit.training.memory import choose_limit, read_free_bytes, read_total_bytes
+from ftkit.training.sharding import count_shards
 from ftkit.training.steps import MicroBatchLimit, count_steps, plan_epoch
 
 if TYPE_CHECKING:
@@ -293,6 +294,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         free_bytes=read_free_bytes(device),
         total_bytes=read_total_bytes(device),
         device=str(device),
+        num_shards=count_shards(recipe.parallel, device.type),
     )
     yield _estimate_time(recipe, ready, probe, lengths, footprint)
     yield from check_disk(

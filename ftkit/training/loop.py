@@ -8,17 +8,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError, InterruptedRun
 from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
-from ftkit.recipe import read_duration
+from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.footprint import measure_training
-from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes
+from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
 from ftkit.training.profiling import StepProfile
+from ftkit.training.sharding import (
+    copy_without_weights,
+    make_shard_arguments,
+    make_whole,
+    shards_model,
+    validate_whole,
+)
 from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
@@ -72,18 +80,20 @@ class TrainingResult:
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
-def train(
+def train(  # noqa: PLR0913 - the parts of a run
     checkpoint: Checkpoint,
     task: Task,
     split: Split,
     *,
     training: TrainingSection,
     evaluation: EvaluationSection,
+    parallel: ParallelSection | None = None,
     folder: RunFolder,
     validate: Callable[[], dict[str, float]] | None,
     best_metric: tuple[str, bool],
     class_weights: tuple[float, ...] = (),
     mixture: Mixture | None = None,
+    last_step: int | None = None,
 ) -> TrainingResult:
     """Train a model in place; a checkpoint in the run folder is continued.
 
@@ -93,12 +103,14 @@ def train(
         split: encoded rows to learn from.
         training: settings of the section `training`.
         evaluation: settings of the section `evaluation`: how often to validate.
+        parallel: settings of the section `parallel`: whether processes share the weights; None for defaults.
         folder: the run folder.
         validate: scores the model on the validation rows; None where there are none.
         best_metric: the metric that chooses the best checkpoint, and whether greater is better; unused
             without `validate`.
         class_weights: how much each label weighs in the loss; empty where all weigh the same.
         mixture: which examples an epoch has; None for each once.
+        last_step: stop after this one, with a checkpoint, as a signal would; None for all steps.
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
@@ -131,6 +143,8 @@ def train(
         world_size=world_size,
         mixture=mixture,
     )
+    last = folder.find_checkpoint()
+    sharding = choose_sharding(parallel or ParallelSection(), checkpoint, world_size=world_size, last=last)
     arguments = make_arguments(
         training,
         evaluation,
@@ -140,8 +154,12 @@ def train(
         world_size=world_size,
         device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,
+        sharding=sharding,
     )
-    stop = StopOnSignal()
+    pattern = copy_without_weights(checkpoint.model) if sharding else None
+    if pattern is not None and validate is not None:
+        validate = validate_whole(checkpoint, pattern, validate)
+    stop = StopOnSignal(last_step)
     callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
     if (seconds_between := read_duration(training.checkpoint_every)) is not None:
         callbacks.append(SaveByTime(seconds_between))
@@ -176,7 +194,6 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     trackers = guard_trackers(trainer, folder.tensorboard)
-    last = folder.find_checkpoint()
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
@@ -184,8 +201,10 @@ def train(
     with stop.listening(), quiet_transformers():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     seconds = time.perf_counter() - started
+    if pattern is not None:
+        checkpoint.model = make_whole(pattern, trainer.model)
     state = trainer.state
-    if stop.stops and state.global_step < state.max_steps:
+    if stop.signal is not None and stop.stops and state.global_step < state.max_steps:
         for tracker in trackers:
             tracker.finish()
         raise InterruptedRun(
@@ -219,6 +238,20 @@ def train(
         kept,
     )
     return result
+
+
+def choose_sharding(
+    parallel: ParallelSection, checkpoint: Checkpoint, *, world_size: int, last: Path | None
+) -> dict[str, Any] | None:
+    """Return the arguments of sharding; None where every process has a copy of all."""
+    device = checkpoint.model.device
+    memory = read_total_bytes(device) if device.type == "cuda" else 0
+    shards = shards_model(parallel, checkpoint.model, world_size=world_size, memory_bytes=memory, last=last)
+    if world_size > 1:
+        logger.info("parallel: %s over %d processes", "fsdp" if shards else "ddp", world_size)
+    elif parallel.shard_size:
+        logger.warning("parallel.shard_size: not used; there is one process")
+    return make_shard_arguments(parallel, world_size) if shards else None
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:

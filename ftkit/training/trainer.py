@@ -27,6 +27,7 @@ from ftkit.training.memory import (
 )
 from ftkit.training.meter import StepMeter
 from ftkit.training.profiling import StepProfile
+from ftkit.training.sharding import shard_on_cpu
 from ftkit.training.step_batches import MicroBatch, MicroBatchTooLarge, StepBatches
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 from ftkit.training.utilisation import measure_peak, measure_work
@@ -86,6 +87,16 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.shrinks: list[dict[str, int | None]] = []
         self.aside: Path | None = None
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """Shard on CPUs as well where the arguments say so."""
+        if not self.args.fsdp or self.args.device.type != "cpu":
+            super().create_accelerator_and_postprocess()
+            return
+        groups, self.args.parallelism_config = self.args.parallelism_config, None
+        super().create_accelerator_and_postprocess()
+        shard_on_cpu(self.accelerator, self.args.fsdp_plugin_args, groups)
+        self.is_fsdp_enabled, self.args.parallelism_config = True, groups
+
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
         return DataLoader(
@@ -113,7 +124,10 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             self.floating_point_ops(micro_batches),
         )
         scale = self.args.world_size / (num_items or 1)
+        missing = self._count_missing_rounds(len(micro_batches))
         total, micro_batches = self._compute_gradients(model, inputs, scale)
+        for _ in range(missing):
+            self._run_micro_batch(model, micro_batches[-1], 0.0, is_last=False)
         self.meter.num_tokens += int(num_tokens)
         self.meter.num_operations += num_operations
         self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
@@ -163,7 +177,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         total = torch.zeros((), device=self.args.device)
         for position, batch in enumerate(batches):
             is_last = position == len(batches) - 1
-            with nullcontext() if is_last else self.accelerator.no_sync(model):
+            waits = is_last or self.is_fsdp_enabled  # shards of gradients are small, whole ones are not
+            with nullcontext() if waits else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, is_last=is_last)
         return total
 
@@ -324,10 +339,17 @@ class StepTrainer(Trainer):  # type: ignore[misc]
             if not is_out_of_memory(error):
                 raise
             num_examples, num_tokens = batch["input_ids"].flatten(0, -2).shape  # choices are a dimension more
-            # The last one joins the gradients of all processes, which cannot be begun anew by one alone.
-            joins = is_last and self.args.world_size > 1
+            # What all processes do together cannot be begun anew by one alone: joining gradients, shards.
+            joins = self.args.world_size > 1 and (is_last or self.is_fsdp_enabled)
             raise MicroBatchTooLarge((num_examples, num_tokens), may_retry=not joins) from error
         return loss.detach()
+
+    def _count_missing_rounds(self, mine: int) -> int:
+        """Return how many micro-batches more another process has: each one gathers the shards of all."""
+        if not self.is_fsdp_enabled:
+            return 0
+        rounds = self.accelerator.gather(torch.tensor([mine], device=self.args.device))
+        return int(rounds.max()) - mine
 
     def _sum_over_processes(self, *numbers: float) -> list[float]:
         if self.args.world_size == 1:
