@@ -50,7 +50,7 @@ class Cleaning:
 class KeptRow(NamedTuple):
     """A row that is kept, under the file's names."""
 
-    index: int
+    number: int
     """In the table that is cleaned, from 0."""
     text: str
     """As JSON."""
