@@ -39,7 +39,7 @@ from ftkit.models import (
 )
 from ftkit.pipeline.checking import add_checks, check_before_start
 from ftkit.pipeline.further_scores import add_further
-from ftkit.pipeline.launching import launch, starts_processes
+from ftkit.pipeline.launching import launch, say_unused, starts_processes
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import claim, read_recipe, wait_for_all, write_start
 from ftkit.recipe import Recipe
@@ -94,6 +94,7 @@ def finetune(
     if starts_processes(recipe.parallel):
         launch(recipe, fresh=fresh, force=force)
         return Run(RunFolder(Path(str(recipe.output_dir))))
+    say_unused(recipe.parallel)
     fresh = not is_started_again() and fresh
     with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
         return run_stages(recipe, fresh=fresh, force=force)
