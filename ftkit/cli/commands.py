@@ -60,6 +60,10 @@ def finetune(
     force: Annotated[
         bool, typer.Option("--force", help="Start even where `ftkit check` says that it will not do.")
     ] = False,
+    profile: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="STEPS", help="Write where so many steps went, and a trace of two."),
+    ] = None,
     num_devices: Annotated[
         int | None, typer.Option(min=1, metavar="NUMBER", help="Processes on each host, one a device.")
     ] = None,
@@ -101,7 +105,7 @@ def finetune(
     from ftkit.pipeline.launching import starts_processes
     from ftkit.runs import is_main_process
 
-    run = run_finetune(loaded, fresh=fresh, force=force)
+    run = run_finetune(loaded, fresh=fresh, force=force, profile=profile)
     if is_main_process() and not starts_processes(loaded.parallel):  # what it started has said it
         typer.echo(describe_run(run))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Changes, Leakage, Mixture
+from ftkit.errors import RecipeError
 from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -74,6 +75,7 @@ def finetune(
     *,
     fresh: bool = False,
     force: bool = False,
+    profile: int | None = None,
     **sections: Any,
 ) -> Run:
     """Fine-tune one model as the recipe says and report how much it helped.
@@ -82,6 +84,8 @@ def finetune(
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         fresh: replace an older run in the same output_dir.
         force: start even where `ftkit.check` says that the run would be useless.
+        profile: write where the time of so many steps went, as `training.profile` does; None for what the
+            recipe says.
         sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
 
     Returns:
@@ -91,6 +95,8 @@ def finetune(
         FtkitError: anything that the user can mend; nothing half-written is left behind.
     """
     recipe = read_recipe(recipe, sections)
+    if profile is not None:
+        recipe = ask_for_profile(recipe, profile)
     if starts_processes(recipe.parallel):
         launch(recipe, fresh=fresh, force=force)
         return Run(RunFolder(Path(str(recipe.output_dir))))
@@ -98,6 +104,18 @@ def finetune(
     fresh = not is_started_again() and fresh
     with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
         return run_stages(recipe, fresh=fresh, force=force)
+
+
+def ask_for_profile(recipe: Recipe, num_steps: int) -> Recipe:
+    """Return the recipe with `training.profile` set.
+
+    Raises:
+        RecipeError: not one step or more.
+    """
+    if num_steps < 1:
+        raise RecipeError(f"profile: is {num_steps}; give a number of steps, at least 1")
+    training = recipe.training.model_copy(update={"profile": num_steps})
+    return recipe.model_copy(update={"training": training})
 
 
 def run_stages(recipe: Recipe, *, fresh: bool, force: bool = False) -> Run:

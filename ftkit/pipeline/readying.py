@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ftkit.data import Changes, Mixture, PreparedRows, check_columns, make_mixture, prepare_rows
+from ftkit.data import (
+    Changes,
+    Mixture,
+    PreparedRows,
+    check_columns,
+    check_rejected,
+    make_mixture,
+    prepare_rows,
+)
 from ftkit.evaluation.analysis import check_analysis
 from ftkit.evaluation.scoring import check_names, choose_metrics
 from ftkit.models import Checkpoint
@@ -23,6 +31,7 @@ from ftkit.tasks.encoding import (
     read_example_rows,
 )
 from ftkit.training.checks import check_training
+from ftkit.training.machine import import_libraries
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ def make_ready(recipe: Recipe) -> Ready:
     """
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data, recipe.training)
+    import_libraries()
     check_training(recipe.training, recipe.evaluation)
     check_names(task, recipe.evaluation)
     prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS)
@@ -79,4 +89,5 @@ def make_ready(recipe: Recipe) -> Ready:
     check_analysis(choose_held_out(splits), recipe.evaluation)
     mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
     changes = prepared.changes + list_encoding_changes(splits)
+    check_rejected(changes, sum(prepared.num_read.values()), recipe.data.max_rejected)
     return Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared, mixture, further)

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ftkit.runs import append_json_line, write_text
+from ftkit.training.profiling import StepProfile
 
 UNITS = ((3600, "h"), (60, "min"))
 
@@ -182,6 +183,25 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
         """Keep the end of a broken-off epoch from being scored and saved as if it were whole."""
         if self.stops and not is_epoch_over(state):
             control.should_save = control.should_evaluate = False
+
+
+class ProfileSteps(TrainerCallback):  # type: ignore[misc]
+    """Tells a profile when a step is done, and when the run is."""
+
+    def __init__(self, profile: StepProfile) -> None:
+        self.profile = profile
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """End a step."""
+        self.profile.end_step()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write what was seen of a run that was shorter."""
+        self.profile.finish()
 
 
 class SaveAfterEpoch(TrainerCallback):  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,9 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.memory import (
-    choose_limit,
-    estimate_bytes_per_token,
-    read_free_bytes,
-    read_peak_bytes,
-    read_total_bytes,
-)
+from ftkit.training.footprint import measure_training
+from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
+from ftkit.training.profiling import StepProfile
 from ftkit.training.sharding import (
     copy_without_weights,
     make_shard_arguments,
@@ -37,7 +33,9 @@ from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
-    from transformers import PreTrainedModel, TrainingArguments
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import TrainingArguments
 
     from ftkit.data.mixing import Mixture
     from ftkit.models import Checkpoint
@@ -63,12 +61,23 @@ class TrainingResult:
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
     peak_memory_bytes: int
     """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
+    utilisation: float | None = None
+    """Model FLOPs utilisation: the operations that the tokens need, over what the devices could do in the
+    same time; that was measured with a matrix product in the precision of the run."""
+    peak_operations_per_second: float | None = None
+    """What all devices could do."""
+    profile: dict[str, Any] | None = None
+    """Where the time of some steps went, with `training.profile`."""
+    out_of_memory: tuple[Mapping[str, int | None], ...] = ()
+    """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
+    fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        return {name: value for name, value in vars(self).items() if name != "trackers"}
+        left_out = {"trackers"} | ({"profile"} if self.profile is None else set())
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
 def train(  # noqa: PLR0913 - the parts of a run
@@ -112,6 +121,7 @@ def train(  # noqa: PLR0913 - the parts of a run
 
     from ftkit.training.callbacks import (
         MetricsFile,
+        ProfileSteps,
         Progress,
         RestoreSums,
         SaveAfterEpoch,
@@ -120,7 +130,8 @@ def train(  # noqa: PLR0913 - the parts of a run
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.trainer import StepExamples, StepTrainer
+    from ftkit.training.step_batches import StepExamples
+    from ftkit.training.trainer import StepTrainer
 
     lengths = read_lengths(split.examples)
     world_size, rank = read_processes()
@@ -153,6 +164,10 @@ def train(  # noqa: PLR0913 - the parts of a run
     if (seconds_between := read_duration(training.checkpoint_every)) is not None:
         callbacks.append(SaveByTime(seconds_between))
     callbacks.append(SaveAfterEpoch())  # the last word, after all that ask for one
+    profile = None
+    if training.profile is not None and rank == 0:
+        profile = StepProfile(training.profile, folder.profile, arguments.device)
+        callbacks.append(ProfileSteps(profile))
     if training.early_stopping_patience is not None and validate is not None:
         callbacks.append(
             EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
@@ -169,12 +184,13 @@ def train(  # noqa: PLR0913 - the parts of a run
         task=task,
         encoding=split.encoding,
         sampler=sampler,
-        limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
+        limit=_choose_limit(checkpoint, training, arguments, int(lengths.max())),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
         watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
+        profile=profile,
     )
     trainer.remove_callback(PrinterCallback)
     trackers = guard_trackers(trainer, folder.tensorboard)
@@ -204,14 +220,21 @@ def train(  # noqa: PLR0913 - the parts of a run
         tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
         num_tokens=state.num_input_tokens_seen,
         peak_memory_bytes=read_peak_bytes(arguments.device),
+        utilisation=trainer.meter.num_operations
+        / max(trainer.meter.seconds, 1e-9)
+        / trainer.read_peak_operations(),
+        peak_operations_per_second=trainer.read_peak_operations(),
+        profile=profile.describe() if profile is not None and profile.counted else None,
+        out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
-        "trained %d steps in %s (%.0f tokens/s)%s",
+        "trained %d steps in %s (%.0f tokens/s, %.0f %% of what the device computes)%s",
         result.num_steps,
         format_seconds(seconds),
         result.tokens_per_second,
+        100 * (result.utilisation or 0.0),
         kept,
     )
     return result
@@ -222,7 +245,7 @@ def choose_sharding(
 ) -> dict[str, Any] | None:
     """Return the arguments of sharding; None where every process has a copy of all."""
     device = checkpoint.model.device
-    memory = read_total_bytes(device)
+    memory = read_total_bytes(device) if device.type == "cuda" else 0
     shards = shards_model(parallel, checkpoint.model, world_size=world_size, memory_bytes=memory, last=last)
     if world_size > 1:
         logger.info("parallel: %s over %d processes", "fsdp" if shards else "ddp", world_size)
@@ -231,21 +254,23 @@ def choose_sharding(
     return make_shard_arguments(parallel, world_size) if shards else None
 
 
-def read_lengths(examples: datasets.Dataset) -> list[int]:
-    """Return the tokens of each example without reading the tokens.
+def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:
+    """Return the tokens of each example, shape (examples,), without reading the tokens.
 
     Raises:
         DataError: there are no examples.
     """
+    import numpy as np
     import pyarrow.compute as pc
 
     if len(examples) == 0:
         raise DataError("data.train: no examples are left to train on")
     if "num_tokens" in examples.column_names:  # where the input is not all that the model computes
-        return list(examples["num_tokens"])
+        return np.fromiter(examples["num_tokens"], dtype=np.int64, count=len(examples))
     column = examples.with_format("arrow")["input_ids"]
     chunks = column.chunks if hasattr(column, "chunks") else [column[:]]
-    return [length for chunk in chunks for length in pc.list_value_length(chunk).to_pylist()]
+    lengths = [pc.list_value_length(chunk).to_numpy() for chunk in chunks]
+    return np.concatenate(lengths, dtype=np.int64)
 
 
 def read_processes() -> tuple[int, int]:
@@ -254,21 +279,20 @@ def read_processes() -> tuple[int, int]:
 
 
 def _choose_limit(
-    model: PreTrainedModel, training: TrainingSection, arguments: TrainingArguments, longest: int
+    checkpoint: Checkpoint, training: TrainingSection, arguments: TrainingArguments, longest: int
 ) -> MicroBatchLimit:
-    weights = next(iter(model.parameters()))
-    per_token = estimate_bytes_per_token(
-        model.config,
-        bytes_per_value=2 if arguments.bf16 or arguments.fp16 else weights.element_size(),
-        checkpointing=training.gradient_checkpointing,
-        has_lm_head=bool(model.get_output_embeddings() is not None),
-    )
+    model, device = checkpoint.model, arguments.device
+    needs_estimate = training.micro_batch_size == "auto" and device.type != "cpu"
     limit = choose_limit(
         training.micro_batch_size,
-        device_type=arguments.device.type,
-        free_bytes=read_free_bytes(arguments.device),
-        bytes_per_token=per_token,
+        device_type=device.type,
         longest=longest,
+        footprint=measure_training(
+            model, checkpoint.precision, training, longest=longest, device_type=device.type
+        )
+        if needs_estimate
+        else None,
+        free_bytes=read_free_bytes(device),
     )
     packs = not arguments.torch_compile and can_do_without_padding(model, longest)  # compiled: equal shapes
     limit = replace(limit, counts_padding=not packs)
