@@ -366,5 +366,7 @@ def test_more_processes_than_rows_make_the_run_of_one(recipe, tmp_path, tiny_lla
     assert four.report["rows"] == one.report["rows"]
     for who, scores in one.report["scores"].items():
         assert four.report["scores"][who] == pytest.approx(scores, rel=1e-4), who
-    places = [json.loads(line)["row"] for line in (four.folder.evaluation / "predictions.jsonl").open()]
-    assert sorted(places) == [0, 1]
+    written = (four.folder.evaluation / "predictions.jsonl").read_text(encoding="utf-8")
+    assert sorted(json.loads(line)["row"] for line in written.splitlines()) == [0, 1]
+    counted = [ftkit.open_run(tmp_path / name).report["training"]["num_tokens"] for name in ("one", "four")]
+    assert counted[0] == counted[1]

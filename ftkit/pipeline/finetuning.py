@@ -86,7 +86,7 @@ def finetune(
         force: start even where `ftkit.check` says that the run would be useless.
         profile: write where the time of so many steps went, as `training.profile` does; None for what the
             recipe says.
-        sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
+        sections: `task`, `model`, `data`, `training`, `parallel`, `output_dir`, ..., as in a recipe.
 
     Returns:
         The finished run.
