@@ -29,6 +29,8 @@ OF_THE_CLOCK = {
     "time",
     "peak_memory_bytes",
     "peak_memory_gb",
+    "utilisation",
+    "peak_operations_per_second",
 }
 
 RECIPES = {

@@ -21,7 +21,9 @@ from ftkit.pipeline.launching import (
     find_interface,
     has_address,
     make_lost_error,
+    prepare,
     run_processes,
+    say_unused,
     starts_processes,
 )
 from ftkit.recipe import ParallelSection, make_recipe
@@ -62,6 +64,22 @@ def test_the_launcher_is_for_several_processes_or_restarts(outside, settings, st
 def test_under_a_launcher_none_is_started(outside, monkeypatch):
     monkeypatch.setenv("RANK", "0")
     assert not starts_processes(ParallelSection(num_devices=2))
+
+
+def test_what_another_launcher_has_settled_is_said(outside, monkeypatch, caplog):
+    say_unused(ParallelSection(num_devices=2))
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    say_unused(ParallelSection(strategy="fsdp"))
+    assert caplog.text == ""
+    say_unused(ParallelSection(num_devices=2))
+    assert "are not used; a launcher has started 4" in caplog.text
+
+
+def test_a_preparation_that_is_killed_is_said(outside, monkeypatch):
+    monkeypatch.setattr("ftkit.pipeline.launching._make_ready", os._exit)
+    with pytest.raises(LaunchError, match="prepares the rows was killed, most likely because memory ran out"):
+        prepare(3)
 
 
 def test_rows_in_memory_are_no_rows_for_other_processes(outside, tiny_llama, tmp_path):
@@ -348,5 +366,7 @@ def test_more_processes_than_rows_make_the_run_of_one(recipe, tmp_path, tiny_lla
     assert four.report["rows"] == one.report["rows"]
     for who, scores in one.report["scores"].items():
         assert four.report["scores"][who] == pytest.approx(scores, rel=1e-4), who
-    places = [json.loads(line)["row"] for line in (four.folder.evaluation / "predictions.jsonl").open()]
-    assert sorted(places) == [0, 1]
+    written = (four.folder.evaluation / "predictions.jsonl").read_text(encoding="utf-8")
+    assert sorted(json.loads(line)["row"] for line in written.splitlines()) == [0, 1]
+    counted = [ftkit.open_run(tmp_path / name).report["training"]["num_tokens"] for name in ("one", "four")]
+    assert counted[0] == counted[1]

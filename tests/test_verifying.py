@@ -137,7 +137,7 @@ def test_a_run_without_checkpoints_has_nothing_to_repeat(copied):
         ftkit.verify_run(copied)
     found = ftkit.verify_run(copied, first=0, num_steps=2)
     assert found.is_same
-    assert "not compared: the run has no checkpoint-2" in str(found)
+    assert "not compared: the run has no whole ones of step 2" in str(found)
 
 
 def test_shards_are_refused(copied):

@@ -40,7 +40,7 @@ from ftkit.models import (
 )
 from ftkit.pipeline.checking import add_checks, check_before_start
 from ftkit.pipeline.further_scores import add_further
-from ftkit.pipeline.launching import launch, starts_processes
+from ftkit.pipeline.launching import launch, say_unused, starts_processes
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import claim, read_recipe, wait_for_all, write_start
 from ftkit.recipe import Recipe
@@ -86,7 +86,7 @@ def finetune(
         force: start even where `ftkit.check` says that the run would be useless.
         profile: write where the time of so many steps went, as `training.profile` does; None for what the
             recipe says.
-        sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
+        sections: `task`, `model`, `data`, `training`, `parallel`, `output_dir`, ..., as in a recipe.
 
     Returns:
         The finished run.
@@ -100,6 +100,7 @@ def finetune(
     if starts_processes(recipe.parallel):
         launch(recipe, fresh=fresh, force=force)
         return Run(RunFolder(Path(str(recipe.output_dir))))
+    say_unused(recipe.parallel)
     fresh = not is_started_again() and fresh
     with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
         return run_stages(recipe, fresh=fresh, force=force)

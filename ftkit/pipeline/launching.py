@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,16 @@ def starts_processes(parallel: ParallelSection) -> bool:
     """Tell whether a run needs the launcher, for several processes or restarts, and is not under one."""
     several = (parallel.num_devices or 1) * parallel.num_hosts > 1
     return (several or parallel.max_restarts > 0) and "RANK" not in os.environ
+
+
+def say_unused(parallel: ParallelSection) -> None:
+    """Say that a launcher has decided what the recipe says of processes."""
+    said = parallel.model_copy(update={"strategy": "auto", "shard_size": None}) != ParallelSection()
+    if said and "RANK" in os.environ and STARTED_BY_US not in os.environ:
+        logger.warning(
+            "parallel: numbers of processes and hosts are not used; a launcher has started %s",
+            os.environ.get("WORLD_SIZE", "1"),
+        )
 
 
 def launch(recipe: Recipe, *, fresh: bool = False, force: bool = False) -> None:
@@ -104,7 +115,13 @@ def prepare(recipe: Recipe) -> None:
     level = logging.getLogger("ftkit").getEffectiveLevel()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=_speak, initargs=(level,)) as pool:
-        pool.submit(_make_ready, recipe).result()
+        try:
+            pool.submit(_make_ready, recipe).result()
+        except BrokenProcessPool as error:
+            raise LaunchError(
+                "the process that prepares the rows was killed, most likely because memory ran out; lower "
+                "data.max_tokens, or take a smaller base"
+            ) from error
 
 
 def _speak(level: int) -> None:

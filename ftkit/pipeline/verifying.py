@@ -14,7 +14,7 @@ from ftkit.inference import Run
 from ftkit.pipeline.finetuning import train_base
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import list_fingerprints, list_versions
-from ftkit.recipe import Recipe, load_recipe
+from ftkit.recipe import ParallelSection, Recipe, load_recipe
 from ftkit.runs import RunFolder, list_checkpoints, read_json_lines, read_saved_run
 from ftkit.runs.checkpoint_folders import find_damage
 from ftkit.training.sharding import SHARDS
@@ -75,7 +75,7 @@ class Verification:
             same = changed if self.num_other_tensors else "all the same"
             lines.append(f"weights  {self.num_tensors} tensors of checkpoint-{self.last} compared, {same}")
         else:
-            lines.append(f"weights  not compared: the run has no checkpoint-{self.last}")
+            lines.append(f"weights  not compared: the run has no whole ones of step {self.last}")
         lines += [f"note     {note}" for note in self.notes]
         lines += ["", "the same, bit for bit" if self.is_same else "not the same"]
         return "\n".join(lines)
@@ -177,7 +177,7 @@ def repeat(
             "files back"
         )
     train_base(
-        _without_checkpoints(recipe),
+        _make_plain(recipe),
         ready.task,
         ready.base,
         ready.splits,
@@ -201,10 +201,10 @@ def _check_checkpoint(checkpoint: Path) -> None:
         )
 
 
-def _without_checkpoints(recipe: Recipe) -> Recipe:
-    """Keep the repetition from writing more than its last step, and from reporting to trackers."""
+def _make_plain(recipe: Recipe) -> Recipe:
+    """Keep the repetition from writing more than its last step, from trackers, and in one process."""
     training = recipe.training.model_copy(update={"checkpoint_every": "never", "report_to": []})
-    return recipe.model_copy(update={"training": training})
+    return recipe.model_copy(update={"training": training, "parallel": ParallelSection()})
 
 
 def compare_logs(

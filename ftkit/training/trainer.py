@@ -118,16 +118,13 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         model.train()
         self._set_optimizer_mode("train")
         micro_batches: Sequence[MicroBatch] = inputs
-        num_items, num_tokens, num_operations = self._sum_over_processes(
-            sum(self.task.count_items(batch) for batch in micro_batches),
-            sum(int(batch["attention_mask"].sum()) for batch in micro_batches),
-            self.floating_point_ops(micro_batches),
-        )
+        items = sum(self.task.count_items(batch) for batch in micro_batches)
+        tokens = sum(int(batch["attention_mask"].sum()) for batch in micro_batches)
+        # A process without examples of its own only joins the gradients (see `StepExamples`).
+        mine = (items, tokens, self.floating_point_ops(micro_batches)) if items else (0, 0, 0.0)
+        num_items, num_tokens, num_operations = self._sum_over_processes(*mine)
         scale = self.args.world_size / (num_items or 1)
-        missing = self._count_missing_rounds(len(micro_batches))
         total, micro_batches = self._compute_gradients(model, inputs, scale)
-        for _ in range(missing):
-            self._run_micro_batch(model, micro_batches[-1], 0.0, is_last=False)
         self.meter.num_tokens += int(num_tokens)
         self.meter.num_operations += num_operations
         self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
@@ -174,12 +171,15 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def _run_micro_batches(
         self, model: torch.nn.Module, batches: Sequence[MicroBatch], scale: float
     ) -> torch.Tensor:
+        missing = self._count_missing_rounds(len(batches))
         total = torch.zeros((), device=self.args.device)
         for position, batch in enumerate(batches):
             is_last = position == len(batches) - 1
             waits = is_last or self.is_fsdp_enabled  # shards of gradients are small, whole ones are not
             with nullcontext() if waits else self.accelerator.no_sync(model):
                 total += self._run_micro_batch(model, batch, scale, is_last=is_last)
+        for _ in range(missing):
+            self._run_micro_batch(model, batches[-1], 0.0, is_last=False)
         return total
 
     def _shrink(self, num_examples: int, num_tokens: int) -> None:
