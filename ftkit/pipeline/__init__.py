@@ -1,5 +1,6 @@
 """The stories: what `ftkit finetune`, `ftkit eval` and their like do, one line per stage."""
 
+from ftkit.pipeline.cache_outlook import foresee_cache
 from ftkit.pipeline.checking import check
 from ftkit.pipeline.comparing import compare_runs
 from ftkit.pipeline.data_files import clean_data
@@ -20,6 +21,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "finetune",
+    "foresee_cache",
     "preview_data",
     "push_run",
     "write_report",

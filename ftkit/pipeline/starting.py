@@ -138,5 +138,6 @@ def write_info(
         },
     }
     start_run(folder, dump_recipe(recipe), info, continued=continued)
-    write_json_lines(folder.data / "rejected.jsonl", changes)
+    if not (recipe.data.streaming and folder.find_checkpoint()):  # a stream goes on writing in it
+        write_json_lines(folder.data / "rejected.jsonl", changes)
     write_json(folder.data / "examples.json", describe_examples(splits, task, base.tokenizer))

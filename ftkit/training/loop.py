@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel, TrainingArguments
 
-    from ftkit.data.mixing import Mixture
+    from ftkit.data import Mixture, Rows
     from ftkit.models import Checkpoint
     from ftkit.recipe import EvaluationSection, TrainingSection
     from ftkit.runs import RunFolder
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
+    from ftkit.tasks.example_streams import ExampleStream
+    from ftkit.training.streamed_steps import StreamedSteps
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +53,14 @@ class TrainingResult:
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
     peak_memory_bytes: int
     """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
+    stream: Mapping[str, Any] | None = None
+    """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        return {name: value for name, value in vars(self).items() if name != "trackers"}
+        return {name: value for name, value in vars(self).items() if name not in ("trackers", "stream")}
 
 
 def train(
@@ -104,18 +108,26 @@ def train(
         StopOnSignal,
         format_seconds,
     )
+    from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
     from ftkit.training.trainer import StepExamples, StepTrainer
 
     lengths = read_lengths(split.examples)
+    longest = int(lengths.max())
+    rows: Rows | StreamedSteps = split.rows
     world_size, rank = read_processes()
-    sampler = StepSampler(
-        lengths,
-        training.batch_size,
-        seed=training.seed,
-        rank=rank,
-        world_size=world_size,
-        mixture=mixture,
-    )
+    if split.stream is None:
+        examples: StepExamples | StreamedSteps = StepExamples(split.examples)
+        sampler: StepSampler | StreamSampler = StepSampler(
+            lengths,
+            training.batch_size,
+            seed=training.seed,
+            rank=rank,
+            world_size=world_size,
+            mixture=mixture,
+        )
+    else:
+        examples = rows = open_steps(split.stream, training, folder)
+        sampler, longest = StreamSampler(examples), max(longest, split.encoding.max_tokens)
     arguments = make_arguments(
         training,
         evaluation,
@@ -139,7 +151,7 @@ def train(
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
-        train_dataset=StepExamples(split.examples),
+        train_dataset=examples,
         eval_dataset=split.examples
         if validate
         else None,  # Trainer insists on one; `validate` knows the rows
@@ -147,11 +159,11 @@ def train(
         task=task,
         encoding=split.encoding,
         sampler=sampler,
-        limit=_choose_limit(checkpoint.model, training, arguments, int(lengths.max())),
+        limit=_choose_limit(checkpoint.model, training, arguments, longest),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
-        watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
+        watch=StepWatch(rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
     )
     trainer.remove_callback(PrinterCallback)
@@ -160,6 +172,8 @@ def train(
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
+        if isinstance(examples, StreamedSteps):
+            examples.restore(last)
     started = time.perf_counter()
     with stop.listening(), quiet_transformers():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -182,6 +196,7 @@ def train(
         num_tokens=state.num_input_tokens_seen,
         peak_memory_bytes=read_peak_bytes(arguments.device),
         trackers=trackers,
+        stream=examples.describe() if isinstance(examples, StreamedSteps) else None,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
@@ -192,6 +207,22 @@ def train(
         kept,
     )
     return result
+
+
+def open_steps(stream: ExampleStream, training: TrainingSection, folder: RunFolder) -> StreamedSteps:
+    """Open a stream of examples as the steps of a run, from the begin."""
+    from ftkit.training.streamed_steps import StreamedSteps
+
+    world_size, rank = read_processes()
+    return StreamedSteps(
+        stream,
+        num_steps=int(training.max_steps or 0),
+        batch_size=training.batch_size,
+        seed=training.seed,
+        rejected=folder.data / "rejected.jsonl",
+        rank=rank,
+        world_size=world_size,
+    )
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:

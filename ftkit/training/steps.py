@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ftkit.tasks.padding import IGNORED
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ftkit.data.mixing import Mixture
+
+    Lengths = Sequence[int] | NDArray[np.int64]
+    """Tokens of each example, shape (examples,)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def plan_epoch(
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
-def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_size: int) -> list[int]:
+def share_step(step: Sequence[int], lengths: Lengths, *, rank: int, world_size: int) -> list[int]:
     """Return the examples of a step that one of several processes takes.
 
     They are dealt from the longest to the shortest, back and forth, so that every process gets about
@@ -116,6 +123,14 @@ def count_tokens(example: Mapping[str, Any]) -> int:
     return int(example["num_tokens"]) if "num_tokens" in example else len(example["input_ids"])
 
 
+def mute_example(example: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the supervision off an example, for a process that has none in a step and joins the others."""
+    labels = example["labels"]
+    weightless = {"weight": 0.0} if "weight" in example else {}
+    muted = [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED
+    return {**example, **weightless, "labels": muted}
+
+
 class StepSampler:
     """The batch sampler of the training loader: one item is the share of one step.
 
@@ -125,7 +140,7 @@ class StepSampler:
 
     def __init__(
         self,
-        lengths: Sequence[int],
+        lengths: Lengths,
         batch_size: int,
         *,
         seed: int,

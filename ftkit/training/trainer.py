@@ -14,11 +14,11 @@ from transformers import EarlyStoppingCallback, Trainer
 
 from ftkit.models.padding_free import without_padding
 from ftkit.runs.checkpoint_folders import ASIDE
-from ftkit.tasks.padding import IGNORED
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
 from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
 from ftkit.training.meter import StepMeter
-from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
+from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, mute_example, split_step
+from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         *,
         task: Task,
         encoding: Encoding,
-        sampler: StepSampler,
+        sampler: StepSampler | StreamSampler,
         limit: MicroBatchLimit,
         loss_options: LossOptions,
         l1_penalty: float = 0.0,
@@ -194,6 +194,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         last = self._globalstep_last_logged
         sums = {"loss": loss, "last_logged_step": last}
         (folder / SUMS).write_text(json.dumps(sums), encoding="utf-8")
+        if isinstance(self.train_dataset, StreamedSteps):
+            self.train_dataset.save(folder, self.state.global_step)
 
     def _load_best_model(self) -> None:
         """Load the best checkpoint from where it is now: the run folder may have been moved."""
@@ -259,15 +261,6 @@ class StepExamples(torch.utils.data.Dataset):  # type: ignore[misc]
         """Read several examples at once, as the torch loader asks."""
         found = self.examples.__getitems__([max(index, ~index) for index in indices])
         return [
-            example if index >= 0 else _mute(example) for index, example in zip(indices, found, strict=True)
+            example if index >= 0 else mute_example(example)
+            for index, example in zip(indices, found, strict=True)
         ]
-
-
-def _mute(example: dict[str, Any]) -> dict[str, Any]:
-    labels = example["labels"]
-    weightless = {"weight": 0.0} if "weight" in example else {}
-    return {
-        **example,
-        **weightless,
-        "labels": [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED,
-    }
