@@ -71,7 +71,7 @@ def test_what_changed_is_said_where_examples_are_made_anew(folder, tiny_bert):
     ftkit.finetune(**make_sections(folder, tiny_bert))
     outlook = ftkit.foresee_cache(**make_sections(folder, tiny_bert, max_tokens=12))
     assert summarise(outlook)[-2:] == [("prepared", "train", False), ("prepared", "validation", False)]
-    assert outlook.lookups[-1].reason == "since last time changed: max_tokens: 16 -> 12"
+    assert outlook.lookups[-1].reason == "since last time changed: max_tokens: 16 -> 12; stride: 4 -> 3"
     assert not outlook.is_complete
     assert outlook.as_dict()["lookups"][-1]["split"] == "validation"
 

@@ -94,7 +94,8 @@ def test_without_a_buffer_it_is_the_run_of_stored_rows_in_the_same_order(mails, 
     mine, theirs = streamed.report, stored.report
     key = str
     assert sorted(mine["changes"], key=key) == sorted(theirs["changes"], key=key)
-    assert mine["scores"] == theirs["scores"]
+    for who in ("base", "tuned"):  # what needs no model goes by the labels of the first rows
+        assert mine["scores"][who] == theirs["scores"][who]
     train = mine["data"]["train"]
     assert train["streamed"] is True
     assert (train["read"], train["passes"]) == (41, 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data.cache_entries import ENTRY_NAME, Use, find_or_make_entry
-from ftkit.data.cache_misses import say_what_changed
+from ftkit.data.cache_misses import find_nearest_entry, say_what_changed
 from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
 from ftkit.data.mapped_files import MappedFile
 from ftkit.errors import DataError
@@ -85,6 +85,19 @@ def has_examples(key: Mapping[str, Any]) -> bool:
     """Tell whether there are examples that were made under a key."""
     name = hashlib.sha256(_write_key(key).encode()).hexdigest()
     return (cache_folder() / "prepared" / name / ENTRY_NAME).exists()
+
+
+def say_why_missing(key: Mapping[str, Any], names: Mapping[str, Any]) -> str:
+    """Say in what a key differs from the nearest one that there are examples of.
+
+    Args:
+        key: as for `prepare_examples`.
+        names: what people call the examples.
+    """
+    nearest = find_nearest_entry(json.loads(_write_key(key)), names)
+    if nearest is None or nearest[0].get("names") != dict(names):
+        return "for the first time"
+    return f"since last time changed: {'; '.join(nearest[1])}"
 
 
 def _write_key(key: Mapping[str, Any]) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 
 from ftkit.data import Rows, prepare_rows
 from ftkit.data.cache_entries import NotCachedError, looking_only
-from ftkit.data.cache_misses import find_nearest_entry
-from ftkit.data.examples import has_examples
+from ftkit.data.examples import has_examples, say_why_missing
 from ftkit.models import load_config, load_tokenizer
 from ftkit.pipeline.starting import read_recipe
 from ftkit.recipe import Recipe
@@ -121,10 +120,5 @@ def _look_up(split: str, key: Mapping[str, Any], rows: Rows) -> Lookup:
     """Look for the examples of a split; where they are not there, say in what the nearest ones differ."""
     if has_examples(key):
         return Lookup("prepared", is_there=True, split=split)
-    names = make_names(split, rows)
-    nearest = find_nearest_entry(key, names)
-    if nearest is None or nearest[0].get("names") != names:
-        reason = "for the first time"
-    else:
-        reason = f"since last time changed: {'; '.join(nearest[1])}"
+    reason = say_why_missing(key, make_names(split, rows))
     return Lookup("prepared", is_there=False, split=split, reason=reason)
