@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 
 import pytest
 import torch
@@ -348,6 +349,23 @@ def test_a_long_row_stops_the_run_where_the_recipe_says_so(mails, tiny_bert):
     recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), ["data.too_long=error"])
     with pytest.raises(DataError, match=r"train.jsonl:\d+: \d+ tokens, the limit is 16"):
         ftkit.finetune(recipe)
+
+
+def test_rows_that_encoding_leaves_out_count_among_the_rejected_ones(mails, tiny_bert):
+    short = [{"text": "赢钱", "label": "spam"}] * 3
+    write_rows(mails / "train.jsonl", [*make_mails(57, 1), *short])
+    changes = ["data.clean=[{min_characters: 5}]", "data.too_long=drop", "data.max_tokens=24"]
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), [*changes, "data.max_rejected=10%"])
+    message = r"^data.max_rejected: (\d+) of 81 rows \(.*%\) are left out, more than 10.0%; by rule: "
+    with pytest.raises(DataError, match=message + r"min_characters: 3, too_long:drop: \d+; look") as caught:
+        ftkit.finetune(recipe)
+    number, long = (int(re.search(part, str(caught.value))[1]) for part in (r": (\d+) of", r"drop: (\d+)"))
+    assert number == 3 + long > 8
+    assert not (mails / "run").exists()
+    changes.append(f"data.max_rejected={number / 81}")
+    run = ftkit.finetune(ftkit.load_recipe(spam_recipe(mails, tiny_bert), [*changes, "training.max_steps=1"]))
+    dropped = [each["rows"] for each in run.report["changes"] if each["action"] == "dropped"]
+    assert sum(dropped) == number
 
 
 def test_a_task_of_ones_own_is_loaded_by_its_dotted_name(mails, tiny_bert, monkeypatch):

@@ -73,6 +73,11 @@ class ChangeWriter:
         )
         self._write("changed", row, rule, detail, values)
 
+    def add(self, lines: str, counts: Mapping[tuple[str, Action], int]) -> None:
+        """Add what another writer wrote and counted, of rows of the same table."""
+        self._file.write(lines)
+        self.counts.update(counts)
+
     def _write(self, action: Action, row: int, rule: str, detail: str, values: Mapping[str, Any]) -> None:
         self.counts[rule, action] += 1
         entry = {"row": row, "rule": rule, "action": action, "detail": detail, **values}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.data.cache_entries import Use, find_or_make_entry
 from ftkit.data.cache_misses import say_what_changed
 from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
+from ftkit.data.mapped_files import MappedFile
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FORMAT_VERSION = 3
 """Raised whenever examples are laid out otherwise on disk."""
 
 EXAMPLES_FILE, REJECTED_FILE, ABOUT_FILE = "examples.arrow", "rejected.jsonl", "about.json"
-EXAMPLES_AT_ONCE, TOKENS_AT_ONCE = 1000, 1_000_000
+EXAMPLES_AT_ONCE, TOKENS_AT_ONCE = 4000, 1_000_000
 """Most examples, and most token ids, that are in memory before they are written; whichever comes first."""
 
 Reject = Callable[[int, str, str], None]
@@ -165,10 +166,13 @@ def _make_batch(batch: list[dict[str, Any]], schema: pyarrow.Schema, start: int)
 def _read_prepared(folder: Path, fingerprint: str) -> Prepared:
     """Map a complete entry of the cache; raise ValueError if it is damaged."""
     import datasets
+    import pyarrow as pa
     from datasets.table import MemoryMappedTable
 
     about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
-    table = MemoryMappedTable.from_file(str(folder / EXAMPLES_FILE))
+    mapped = MappedFile(folder / EXAMPLES_FILE)
+    table = MemoryMappedTable(pa.ipc.open_stream(mapped.open()).read_all(), str(folder / EXAMPLES_FILE))
+    mapped.release()
     if table.num_rows != about["num_examples"]:
         raise ValueError(f"{table.num_rows} examples instead of {about['num_examples']}")
     rejected = ChangeFile(folder / REJECTED_FILE, read_counts(about["rejected"]))

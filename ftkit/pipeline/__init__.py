@@ -10,6 +10,8 @@ from ftkit.pipeline.finetuning import describe_run, finetune
 from ftkit.pipeline.pushing import push_run
 from ftkit.pipeline.scoring_runs import evaluate
 from ftkit.pipeline.showing_runs import write_report
+from ftkit.pipeline.slurm import make_slurm_script
+from ftkit.pipeline.verifying import verify_run
 
 __all__ = [
     "check",
@@ -20,7 +22,9 @@ __all__ = [
     "doctor",
     "evaluate",
     "finetune",
+    "make_slurm_script",
     "preview_data",
     "push_run",
+    "verify_run",
     "write_report",
 ]

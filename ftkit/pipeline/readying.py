@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ftkit.data import Changes, Mixture, PreparedRows, check_columns, make_mixture, prepare_rows
+from ftkit.data import (
+    Changes,
+    Mixture,
+    PreparedRows,
+    check_columns,
+    check_rejected,
+    make_mixture,
+    prepare_rows,
+)
 from ftkit.evaluation.analysis import check_analysis
 from ftkit.evaluation.scoring import check_names, choose_metrics
 from ftkit.models import Checkpoint
@@ -81,4 +89,5 @@ def make_ready(recipe: Recipe) -> Ready:
     check_analysis(choose_held_out(splits), recipe.evaluation)
     mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
     changes = prepared.changes + list_encoding_changes(splits)
+    check_rejected(changes, sum(prepared.num_read.values()), recipe.data.max_rejected)
     return Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared, mixture, further)

@@ -22,13 +22,10 @@ SWITCHES = {
 }
 """Settings that open a door when they are true."""
 
-ARGUMENTS = {
-    "deepspeed": "writes where the file of DeepSpeed says",
-    **dict.fromkeys(
-        ("trackio_space_id", "trackio_static_space_id", "trackio_bucket_id"),
-        "uploads what is logged to a place on the hub",
-    ),
-}
+ARGUMENTS = dict.fromkeys(
+    ("trackio_space_id", "trackio_static_space_id", "trackio_bucket_id"),
+    "uploads what is logged to a place on the hub",
+)
 """Settings of `training.arguments` that lead out of the `output_dir`."""
 
 _SECRETS = (

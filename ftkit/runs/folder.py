@@ -25,6 +25,8 @@ PASSIVE_SETTINGS = (
     "training.micro_batch_size",
     "training.gradient_checkpointing",
     "training.profile",
+    *("parallel.strategy", "parallel.shard_size", "parallel.num_devices", "parallel.num_hosts"),
+    *("parallel.rendezvous", "parallel.host_rank", "parallel.rendezvous_timeout", "parallel.max_restarts"),
     *("checks.rows_without_loss", "checks.rows_left_out", "checks.answers_cut"),
     *("checks.answers_without_stop", "checks.prompts_changed", "checks.unknown_tokens"),
 )

@@ -317,7 +317,7 @@ RULES = {
     "target_too_long:drop": "target longer than data.max_target_tokens, left out",
     "too_long:drop": "longer than data.max_tokens, left out",
     "too_long:split": "longer than data.max_tokens, split into several examples",
-    "masking:nothing": "blocks in which there is nothing to hide, left out",
+    "masking:drop": "blocks in which there is nothing to hide, left out",
     "span:widened": "an entity begins or ends inside a word, widened to whole words",
     "answer:in_no_window": "answer longer than what two windows share, not learned from",
     "question:truncate": "question longer than half of data.max_tokens, cut",

@@ -140,9 +140,10 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
 
 class StopOnSignal(TrainerCallback):  # type: ignore[misc]
-    """Ends training at the next step, with a checkpoint, when the user presses Ctrl-C."""
+    """Ends training with a checkpoint: at the next step when a signal comes, or after a given one."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_step: int | None = None) -> None:
+        self.last_step = last_step
         self.signal: int | None = None
         self.stops = False
 
@@ -173,7 +174,7 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Save and stop once a signal has come, to any of the processes."""
-        if _agree(self.signal is not None, args):
+        if _agree(self.signal is not None or state.global_step == self.last_step, args):
             self.stops = control.should_save = control.should_training_stop = True
 
     def on_epoch_end(

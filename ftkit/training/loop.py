@@ -5,26 +5,37 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError, InterruptedRun
 from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
-from ftkit.recipe import read_duration
+from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
+from ftkit.training.footprint import measure_training
+from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
 from ftkit.training.profiling import StepProfile
+from ftkit.training.sharding import (
+    copy_without_weights,
+    make_shard_arguments,
+    make_whole,
+    shards_model,
+    validate_whole,
+)
 from ftkit.training.steps import MicroBatchLimit, StepSampler
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
-    from transformers import PreTrainedModel, TrainingArguments
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import TrainingArguments
 
     from ftkit.data.mixing import Mixture
     from ftkit.models import Checkpoint
@@ -57,6 +68,9 @@ class TrainingResult:
     """What all devices could do."""
     profile: dict[str, Any] | None = None
     """Where the time of some steps went, with `training.profile`."""
+    out_of_memory: tuple[Mapping[str, int | None], ...] = ()
+    """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
+    fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
@@ -66,18 +80,20 @@ class TrainingResult:
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
-def train(
+def train(  # noqa: PLR0913 - the parts of a run
     checkpoint: Checkpoint,
     task: Task,
     split: Split,
     *,
     training: TrainingSection,
     evaluation: EvaluationSection,
+    parallel: ParallelSection | None = None,
     folder: RunFolder,
     validate: Callable[[], dict[str, float]] | None,
     best_metric: tuple[str, bool],
     class_weights: tuple[float, ...] = (),
     mixture: Mixture | None = None,
+    last_step: int | None = None,
 ) -> TrainingResult:
     """Train a model in place; a checkpoint in the run folder is continued.
 
@@ -87,12 +103,14 @@ def train(
         split: encoded rows to learn from.
         training: settings of the section `training`.
         evaluation: settings of the section `evaluation`: how often to validate.
+        parallel: settings of the section `parallel`: whether processes share the weights; None for defaults.
         folder: the run folder.
         validate: scores the model on the validation rows; None where there are none.
         best_metric: the metric that chooses the best checkpoint, and whether greater is better; unused
             without `validate`.
         class_weights: how much each label weighs in the loss; empty where all weigh the same.
         mixture: which examples an epoch has; None for each once.
+        last_step: stop after this one, with a checkpoint, as a signal would; None for all steps.
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
@@ -112,7 +130,8 @@ def train(
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.trainer import StepExamples, StepTrainer
+    from ftkit.training.step_batches import StepExamples
+    from ftkit.training.trainer import StepTrainer
 
     lengths = read_lengths(split.examples)
     world_size, rank = read_processes()
@@ -124,6 +143,8 @@ def train(
         world_size=world_size,
         mixture=mixture,
     )
+    last = folder.find_checkpoint()
+    sharding = choose_sharding(parallel or ParallelSection(), checkpoint, world_size=world_size, last=last)
     arguments = make_arguments(
         training,
         evaluation,
@@ -133,8 +154,12 @@ def train(
         world_size=world_size,
         device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,
+        sharding=sharding,
     )
-    stop = StopOnSignal()
+    pattern = copy_without_weights(checkpoint.model) if sharding else None
+    if pattern is not None and validate is not None:
+        validate = validate_whole(checkpoint, pattern, validate)
+    stop = StopOnSignal(last_step)
     callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
     if (seconds_between := read_duration(training.checkpoint_every)) is not None:
         callbacks.append(SaveByTime(seconds_between))
@@ -159,7 +184,7 @@ def train(
         task=task,
         encoding=split.encoding,
         sampler=sampler,
-        limit=_choose_limit(checkpoint.model, training, arguments, max(lengths)),
+        limit=_choose_limit(checkpoint, training, arguments, int(lengths.max())),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
@@ -169,7 +194,6 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     trackers = guard_trackers(trainer, folder.tensorboard)
-    last = folder.find_checkpoint()
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
@@ -177,8 +201,10 @@ def train(
     with stop.listening(), quiet_transformers():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     seconds = time.perf_counter() - started
+    if pattern is not None:
+        checkpoint.model = make_whole(pattern, trainer.model)
     state = trainer.state
-    if stop.stops and state.global_step < state.max_steps:
+    if stop.signal is not None and stop.stops and state.global_step < state.max_steps:
         for tracker in trackers:
             tracker.finish()
         raise InterruptedRun(
@@ -199,6 +225,7 @@ def train(
         / trainer.read_peak_operations(),
         peak_operations_per_second=trainer.read_peak_operations(),
         profile=profile.describe() if profile is not None and profile.counted else None,
+        out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
@@ -213,21 +240,37 @@ def train(
     return result
 
 
-def read_lengths(examples: datasets.Dataset) -> list[int]:
-    """Return the tokens of each example without reading the tokens.
+def choose_sharding(
+    parallel: ParallelSection, checkpoint: Checkpoint, *, world_size: int, last: Path | None
+) -> dict[str, Any] | None:
+    """Return the arguments of sharding; None where every process has a copy of all."""
+    device = checkpoint.model.device
+    memory = read_total_bytes(device) if device.type == "cuda" else 0
+    shards = shards_model(parallel, checkpoint.model, world_size=world_size, memory_bytes=memory, last=last)
+    if world_size > 1:
+        logger.info("parallel: %s over %d processes", "fsdp" if shards else "ddp", world_size)
+    elif parallel.shard_size:
+        logger.warning("parallel.shard_size: not used; there is one process")
+    return make_shard_arguments(parallel, world_size) if shards else None
+
+
+def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:
+    """Return the tokens of each example, shape (examples,), without reading the tokens.
 
     Raises:
         DataError: there are no examples.
     """
+    import numpy as np
     import pyarrow.compute as pc
 
     if len(examples) == 0:
         raise DataError("data.train: no examples are left to train on")
     if "num_tokens" in examples.column_names:  # where the input is not all that the model computes
-        return list(examples["num_tokens"])
+        return np.fromiter(examples["num_tokens"], dtype=np.int64, count=len(examples))
     column = examples.with_format("arrow")["input_ids"]
     chunks = column.chunks if hasattr(column, "chunks") else [column[:]]
-    return [length for chunk in chunks for length in pc.list_value_length(chunk).to_pylist()]
+    lengths = [pc.list_value_length(chunk).to_numpy() for chunk in chunks]
+    return np.concatenate(lengths, dtype=np.int64)
 
 
 def read_processes() -> tuple[int, int]:
@@ -236,21 +279,20 @@ def read_processes() -> tuple[int, int]:
 
 
 def _choose_limit(
-    model: PreTrainedModel, training: TrainingSection, arguments: TrainingArguments, longest: int
+    checkpoint: Checkpoint, training: TrainingSection, arguments: TrainingArguments, longest: int
 ) -> MicroBatchLimit:
-    weights = next(iter(model.parameters()))
-    per_token = estimate_bytes_per_token(
-        model.config,
-        bytes_per_value=2 if arguments.bf16 or arguments.fp16 else weights.element_size(),
-        checkpointing=training.gradient_checkpointing,
-        has_lm_head=bool(model.get_output_embeddings() is not None),
-    )
+    model, device = checkpoint.model, arguments.device
+    needs_estimate = training.micro_batch_size == "auto" and device.type != "cpu"
     limit = choose_limit(
         training.micro_batch_size,
-        device_type=arguments.device.type,
-        free_bytes=read_free_bytes(arguments.device),
-        bytes_per_token=per_token,
+        device_type=device.type,
         longest=longest,
+        footprint=measure_training(
+            model, checkpoint.precision, training, longest=longest, device_type=device.type
+        )
+        if needs_estimate
+        else None,
+        free_bytes=read_free_bytes(device),
     )
     packs = not arguments.torch_compile and can_do_without_padding(model, longest)  # compiled: equal shapes
     limit = replace(limit, counts_padding=not packs)

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ftkit.data.mixing import Mixture
+
+    Lengths: TypeAlias = Sequence[int] | NDArray[np.int64]
+    """Tokens of each example."""
 
 
 ENOUGH_TOKENS = 512
@@ -55,7 +60,7 @@ def plan_epoch(
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
-def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_size: int) -> list[int]:
+def share_step(step: Sequence[int], lengths: Lengths, *, rank: int, world_size: int) -> list[int]:
     """Return the examples of a step that one of several processes takes.
 
     They are dealt from the longest to the shortest, back and forth, so that every process gets about
@@ -70,7 +75,7 @@ def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_
     return [ordered[turn] for turn in turns if owner[turn] == rank]
 
 
-def split_step(lengths: Sequence[int], limit: MicroBatchLimit) -> list[list[int]]:
+def split_step(lengths: Lengths, limit: MicroBatchLimit) -> list[list[int]]:
     """Cut the examples of a step into micro-batches of similar length, the longest first.
 
     Args:
@@ -110,7 +115,7 @@ def _wastes(num_examples: int, longest: int, length: int, limit: MicroBatchLimit
     return is_enough and length < 0.75 * longest
 
 
-def _fill_evenly(order: Sequence[int], lengths: Sequence[int], num_tokens: int) -> list[list[int]]:
+def _fill_evenly(order: Sequence[int], lengths: Lengths, num_tokens: int) -> list[list[int]]:
     """Deal examples, the longest first, each to the emptiest of as few groups as hold them all."""
     total = sum(min(length, num_tokens) for length in lengths)
     num_groups = max(1, -(-total // num_tokens))
@@ -140,7 +145,7 @@ class StepSampler:
 
     def __init__(
         self,
-        lengths: Sequence[int],
+        lengths: Lengths,
         batch_size: int,
         *,
         seed: int,

@@ -45,8 +45,8 @@ class DataSection(Section):
     and its options. They are listed under [Cleaning](#cleaning)."""
 
     max_rejected: Annotated[Share | None, Field(examples=["5%"])] = None
-    """Largest share of the rows that cleaning and the leakage gate may leave out, from 0 to 1 or as `5%`;
-    more stop the run; `null`: any."""
+    """Largest share of the rows that cleaning, the leakage gate and encoding (too long, nothing to learn) may
+    leave out together, from 0 to 1 or as `5%`; more stop the run; `null`: any."""
 
     license: Annotated[Text | None, Field(examples=["cc-by-4.0", "MIT; see LICENSE"])] = None
     """Licence of the rows, in words, for the model card; `null`: not known."""
