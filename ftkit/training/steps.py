@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     """Tokens of each example."""
 
 
+ENOUGH_TOKENS = 512
+"""Tokens from which on a micro-batch keeps a CPU busy: a further one is then better than much padding."""
+
+
 @dataclass(frozen=True)
 class MicroBatchLimit:
     """How large one forward pass may be; exactly one of the two numbers is set.
@@ -89,7 +93,10 @@ def split_step(lengths: Lengths, limit: MicroBatchLimit) -> list[list[int]]:
         return _fill_evenly(order, lengths, limit.num_tokens)
     groups: list[list[int]] = []
     for place in order:
-        if groups and _fits(len(groups[-1]) + 1, lengths[groups[-1][0]], limit):
+        group = groups[-1] if groups else []
+        longest = lengths[group[0]] if group else 0
+        fits = group and _fits(len(group) + 1, longest, limit)
+        if fits and not _wastes(len(group), longest, lengths[place], limit):
             groups[-1].append(place)
         else:
             groups.append([place])
@@ -100,6 +107,14 @@ def _fits(num_examples: int, longest: int, limit: MicroBatchLimit) -> bool:
     if limit.num_tokens is not None:
         return num_examples * longest <= limit.num_tokens
     return num_examples <= (limit.num_examples or 1)
+
+
+def _wastes(num_examples: int, longest: int, length: int, limit: MicroBatchLimit) -> bool:
+    """Tell whether a micro-batch has enough to compute, and the next example would be padded by much."""
+    if limit.num_tokens is None:
+        return False
+    is_enough = num_examples * longest >= max(ENOUGH_TOKENS, limit.num_tokens // 8)
+    return is_enough and length < 0.75 * longest
 
 
 def _fill_evenly(order: Sequence[int], lengths: Lengths, num_tokens: int) -> list[list[int]]:
