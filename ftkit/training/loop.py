@@ -184,7 +184,9 @@ def train(  # noqa: PLR0913 - the parts of a run
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
-        watch=XX            folder.path.with_name(f"{folder.path.name}.stopped.jsonl"),
+        watch=StepWatch(
+            examples if isinstance(examples, StreamedSteps) else split.rows,
+            folder.path.with_name(f"{folder.path.name}.stopped.jsonl"),
         ),
         validate=validate,
         profile=profile,
