@@ -4,9 +4,20 @@ Each message says where, what is wrong, what was found, and what to do. Each kin
 builtin that it is, so that a notebook can catch either.
 """
 
+import unicodedata
+
 
 class FtkitError(Exception):
     """Root of everything that ftkit raises on purpose; the command line prints it without a traceback."""
+
+    def __str__(self) -> str:
+        """Return the message; what a file put into it can neither steer the terminal nor fail to print."""
+        return "".join(
+            sign
+            if sign == "\n" or not unicodedata.category(sign).startswith("C")
+            else sign.encode("unicode_escape").decode()
+            for sign in super().__str__()
+        )
 
 
 class RecipeError(FtkitError, ValueError):
@@ -43,6 +54,10 @@ class CheckError(FtkitError, ValueError):
 
 class DeviceMemoryError(FtkitError, MemoryError):
     """Not enough memory; the message says what to lower and by how much."""
+
+
+class LaunchError(FtkitError, RuntimeError):
+    """Processes that cannot be started, a host that did not come, or a process that was lost."""
 
 
 class InterruptedRun(FtkitError):  # noqa: N818 - an event, not an error

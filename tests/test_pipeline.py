@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 
 import pytest
 import torch
@@ -78,6 +79,15 @@ training: {{epochs: 3, learning_rate: 1e-2, batch_size: 8, precision: float32}}
 output_dir: run
 """,
     )
+
+
+def test_a_notebook_asks_for_a_profile_by_an_argument(mails, tiny_bert):
+    recipe = spam_recipe(mails, tiny_bert)
+    with pytest.raises(ftkit.FtkitError, match="profile: is 0; give a number of steps, at least 1"):
+        ftkit.finetune(recipe, profile=0)
+    run = ftkit.finetune(recipe, profile=2)
+    assert run.report["training"]["profile"]["steps"] == 2
+    assert (mails / "run" / "profile" / "steps.json").is_file()
 
 
 def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert):
@@ -341,6 +351,23 @@ def test_a_long_row_stops_the_run_where_the_recipe_says_so(mails, tiny_bert):
         ftkit.finetune(recipe)
 
 
+def test_rows_that_encoding_leaves_out_count_among_the_rejected_ones(mails, tiny_bert):
+    short = [{"text": "赢钱", "label": "spam"}] * 3
+    write_rows(mails / "train.jsonl", [*make_mails(57, 1), *short])
+    changes = ["data.clean=[{min_characters: 5}]", "data.too_long=drop", "data.max_tokens=24"]
+    recipe = ftkit.load_recipe(spam_recipe(mails, tiny_bert), [*changes, "data.max_rejected=10%"])
+    message = r"^data.max_rejected: (\d+) of 81 rows \(.*%\) are left out, more than 10.0%; by rule: "
+    with pytest.raises(DataError, match=message + r"min_characters: 3, too_long:drop: \d+; look") as caught:
+        ftkit.finetune(recipe)
+    number, long = (int(re.search(part, str(caught.value))[1]) for part in (r": (\d+) of", r"drop: (\d+)"))
+    assert number == 3 + long > 8
+    assert not (mails / "run").exists()
+    changes.append(f"data.max_rejected={number / 81}")
+    run = ftkit.finetune(ftkit.load_recipe(spam_recipe(mails, tiny_bert), [*changes, "training.max_steps=1"]))
+    dropped = [each["rows"] for each in run.report["changes"] if each["action"] == "dropped"]
+    assert sum(dropped) == number
+
+
 def test_a_task_of_ones_own_is_loaded_by_its_dotted_name(mails, tiny_bert, monkeypatch):
     (mails / "my_lab").mkdir()
     (mails / "my_lab" / "my_task.py").write_text(
@@ -417,3 +444,23 @@ def test_an_epoch_has_its_share_of_each_source(mails, tiny_bert):
     ]
     assert run.report["training"]["num_steps"] == 18
     assert ftkit.load_recipe(run.folder.recipe).data.train == train
+
+
+def test_a_run_that_is_stopped_before_its_page_is_not_finished_and_gets_it_later(
+    mails, tiny_bert, monkeypatch
+):
+    recipe = spam_recipe(mails, tiny_bert)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ftkit.pipeline.finetuning.write_page", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ftkit.finetune(recipe)
+    folder = mails / "run"
+    assert json.loads((folder / "run.json").read_text())["status"] == "running"
+    run = ftkit.finetune(recipe)
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    assert "finished" in run.folder.page.read_text(encoding="utf-8")
+    assert len(run.report["checks"]["findings"]) > 0

@@ -79,6 +79,22 @@ def test_devices_share_the_batch(sections):
     assert four.current.memory_bytes < one.current.memory_bytes
 
 
+def test_shards_are_planned_as_the_recipe_allows(sections):
+    kinds = {
+        strategy: {
+            choice.kind.num_shards
+            for choice in ftkit.plan(**sections, parallel=parallel, device="l4").choices
+        }
+        for strategy, parallel in {
+            "auto": {"num_devices": 4},
+            "ddp": {"num_devices": 4, "strategy": "ddp"},
+            "groups": {"num_devices": 4, "strategy": "fsdp", "shard_size": 2},
+            "one": {},
+        }.items()
+    }
+    assert kinds == {"auto": {1, 4}, "ddp": {1}, "groups": {2}, "one": {1}}
+
+
 def test_the_written_recipe_is_the_best_choice_and_runs(recipe, tmp_path):
     output = tmp_path / "planned.yaml"
     found = ftkit.plan(recipe, device="a100", output=output, overrides=["training.batch_size=4"])

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 import ftkit
+from ftkit.data import load_rows
 from ftkit.recipe import TASKS, make_json_schema
 from ftkit.recipe.yaml_reader import CoreLoader
+from ftkit.runs import write_json_lines
 from ftkit.tasks import get_task
 from ftkit.tasks.encoding import check_settings
 
@@ -47,6 +49,10 @@ def test_every_task_has_a_recipe():
 @pytest.mark.parametrize("path", RECIPES, ids=NAMES)
 def test_a_recipe_takes_two_steps(path, tmp_path):
     overrides = ["training.max_steps=2", "training.batch_size=2", "data.test=3", "data.validation=null"]
+    recipe = ftkit.load_recipe(path)
+    if recipe.data.streaming:  # nothing can be split off
+        write_json_lines(tmp_path / "test.jsonl", load_rows(recipe.data.test)[:3])
+        overrides[2] = f"data.test={tmp_path / 'test.jsonl'}"
     run = ftkit.finetune(ftkit.load_recipe(path, [*overrides, f"output_dir={tmp_path / 'run'}"]))
     assert run.report["training"]["num_steps"] == 2
     assert {"base", "tuned"} <= run.report["scores"].keys()
@@ -62,23 +68,36 @@ def test_a_starter_runs_as_it_is_written(task, tmp_path):
     assert ftkit.finetune(recipe).report["training"]["num_steps"] == 2
 
 
-@pytest.mark.slow
-def test_the_notebook_runs(tmp_path):
+def run_notebook(name, folder):
+    """Run a notebook with two steps instead of 25 and runs in a folder; returns what it showed."""
     import nbclient
     import nbformat
 
-    path = ROOT / "recipes" / "notebooks" / "quickstart.ipynb"
+    path = ROOT / "recipes" / "notebooks" / name
     notebook = nbformat.read(path, as_version=4)
-    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    assert "../../runs/notebook" in first.source
-    folder = str(tmp_path / "run")
+    source = "".join(cell.source for cell in notebook.cells)
+    assert "../../runs/" in source
+    assert '"max_steps": 25' in source
     for cell in notebook.cells:
-        cell.source = cell.source.replace("../../runs/notebook", folder).replace(
+        cell.source = cell.source.replace("../../runs", str(folder)).replace(
             '"max_steps": 25', '"max_steps": 2'
         )
     nbclient.NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
     ).execute()
-    shown = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    return json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+
+
+@pytest.mark.slow
+def test_the_notebook_of_a_first_run_runs(tmp_path):
+    shown = run_notebook("quickstart.ipynb", tmp_path)
     assert "<table>" in shown
     assert "tuned" in shown
+
+
+@pytest.mark.slow
+def test_the_notebook_that_compares_four_runs_runs(tmp_path):
+    shown = run_notebook("experiments.ipynb", tmp_path)
+    assert "training.learning_rate" in shown
+    assert all(name in shown for name in ("slow", "usual", "faster", "me/spam-filter", "report.html"))
+    assert len(list(tmp_path.glob("experiments/*/tensorboard"))) == 4

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dirty_mails import make_splits
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 MEGABYTE = 1_000_000
@@ -71,8 +72,9 @@ def all_rows(name: str) -> list[dict[str, Any]]:
 
 
 def test_every_file_in_data_belongs_to_a_set_listed_here() -> None:
+    files = [*FILES, ("spam_dirty", "train"), ("spam_dirty", "test")]
     found = {path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.is_file()}
-    expected = {f"{name}/{split}.jsonl.gz" for name, split in FILES} | {"README.md"}
+    expected = {f"{name}/{split}.jsonl.gz" for name, split in files} | {"README.md"}
     assert {path for path in found if not path.startswith("LICENSES/")} == expected
 
 
@@ -88,7 +90,22 @@ def test_every_row_has_the_columns_of_its_set_and_nothing_empty(name: str, split
                 assert value.strip(), (column, row)
 
 
-@pytest.mark.parametrize(("name", "split"), FILES)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_dirty_mails_are_what_their_program_makes_of_the_clean_ones(split: str) -> None:
+    packed = (DATA / "spam_dirty" / f"{split}.jsonl.gz").read_bytes()
+    assert gzip.decompress(packed) == make_splits()[split]
+
+
+def test_addresses_in_the_dirty_mails_are_those_set_aside_for_examples() -> None:
+    text = b"".join(make_splits().values()).decode()
+    hosts = {match.partition("@")[2] for match in EMAIL.findall(text)}
+    assert hosts == {"example", "mail"}
+    assert set(re.findall(r"@[\w.-]+", text)) == {"@example.com", "@mail.example.org", "@example.net"}
+    assert {address.rpartition(".")[0] for address in IP_ADDRESS.findall(text)} == {"192.0.2"}
+    assert all(number.startswith("(202) 555-01") for number in PHONE.findall(text))
+
+
+@pytest.mark.parametrize(("name", "split"), [*FILES, ("spam_dirty", "train"), ("spam_dirty", "test")])
 def test_the_gzip_header_holds_no_time_and_no_file_name(name: str, split: str) -> None:
     head = (DATA / name / f"{split}.jsonl.gz").read_bytes()[:10]
     assert head[3] == 0, "flags: a file name or a comment is stored"

@@ -133,7 +133,13 @@ def judge_probe(probe: Probe, base: Checkpoint, task: Task, *, num_classes: int)
 
 
 def check_memory(
-    footprint: Footprint, *, tokens_at_once: int, free_bytes: int, total_bytes: int, device: str
+    footprint: Footprint,
+    *,
+    tokens_at_once: int,
+    free_bytes: int,
+    total_bytes: int,
+    device: str,
+    num_shards: int = 1,
 ) -> Iterator[Finding]:
     """Compare what training needs with what is free.
 
@@ -143,8 +149,9 @@ def check_memory(
         free_bytes: of the device, with the weights loaded.
         total_bytes: of the device.
         device: its name, for people.
+        num_shards: devices that share gradients and optimiser state.
     """
-    states = footprint.gradients + footprint.optimiser
+    states = (footprint.gradients + footprint.optimiser) // num_shards
     work = footprint.count_work(tokens_at_once)
     about = "guessed from its sizes, about" if footprint.is_guess else "about"
     message = (
@@ -156,10 +163,10 @@ def check_memory(
     yield Finding("memory", "note", message)
     is_full = footprint.num_trained == footprint.num_parameters
     remedy = "train an adapter (adapter: lora)" if is_full else "take a smaller base"
-    if footprint.states > total_bytes:
+    if footprint.weights + states > total_bytes:
         message = (
-            f"weights, gradients and optimiser need {format_bytes(footprint.states)}, and {device} has "
-            f"{format_bytes(total_bytes)}; {remedy}"
+            f"weights, gradients and optimiser need {format_bytes(footprint.weights + states)}, and "
+            f"{device} has {format_bytes(total_bytes)}; {remedy}"
         )
         yield Finding("memory", "error", message)
     elif states + work > free_bytes:

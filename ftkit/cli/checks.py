@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ftkit.cli.app import EXIT_ERROR, app
+from ftkit.cli.commands import Allow, Overrides
 
 if TYPE_CHECKING:
     from ftkit.checks import Check
@@ -21,14 +22,8 @@ def check(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)
     ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE",
-            help="Settings to change, such as training.learning_rate=3e-5.",
-            show_default=False,
-        ),
-    ] = None,
+    overrides: Overrides = None,
+    allow: Allow = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Say in seconds whether a run is worth starting.
@@ -37,7 +32,7 @@ def check(
     """
     from ftkit.pipeline import check as run_check
 
-    show(run_check(recipe, overrides=overrides or ()), as_json=as_json)
+    show(run_check(recipe, overrides=overrides or (), allow=allow), as_json=as_json)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ftkit.cli.app import app
-from ftkit.cli.commands import Overrides
+from ftkit.cli.commands import Allow, Overrides
 
 data = typer.Typer(help="Look at the rows of a recipe, and clean them.", no_args_is_help=True)
 app.add_typer(data, name="data")
@@ -30,11 +30,12 @@ def preview(
     rule: Annotated[
         str | None, typer.Option(metavar="RULE", help="Rows that this rule of data.clean dropped or changed.")
     ] = None,
+    allow: Allow = False,
 ) -> None:
     """Show rows as they came, as cleaned, and as encoded, with what carries loss."""
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.pipeline import preview_data
 
     shown = preview_data(loaded, num_rows=rows, rule=rule)
@@ -47,11 +48,12 @@ def stats(
     recipe: RecipeArgument,
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    allow: Allow = False,
 ) -> None:
     """Count rows, labels, lengths, repetitions and languages, and what each rule did."""
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.pipeline import describe_data
 
     found = describe_data(loaded)
@@ -66,11 +68,12 @@ def clean(
     ],
     overrides: Overrides = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="train, validation or test.")] = "train",
+    allow: Allow = False,
 ) -> None:
     """Write rows as the recipe cleans them, and every dropped or changed row with its reason."""
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(recipe, overrides or (), allow=allow)
     from ftkit.pipeline import clean_data
 
     typer.echo(str(clean_data(loaded, output=output, split=split)))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ftkit.cli.app import app
-from ftkit.cli.commands import Overrides
+from ftkit.cli.commands import Allow, Overrides
 
 
 @app.command()
@@ -23,19 +23,26 @@ def plan(
         typer.Option(metavar="NAME", help="An accelerator, such as h100; without it, this machine."),
     ] = None,
     num_devices: Annotated[
-        int, typer.Option(min=1, metavar="NUMBER", help="How many of them, each with the whole model.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="How many of them; without it, as the recipe says."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the recipe with the best choice in it to a new file."),
     ] = None,
+    allow: Allow = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what a run will cost in memory and time, whether it fits, and what fits best."""
     from ftkit.pipeline import plan as make_plan
 
     found = make_plan(
-        recipe, device=device, num_devices=num_devices, output=output, overrides=overrides or ()
+        recipe,
+        device=device,
+        num_devices=num_devices,
+        output=output,
+        overrides=overrides or (),
+        allow=allow,
     )
     typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2) if as_json else str(found))
     if output is not None:

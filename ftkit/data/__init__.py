@@ -7,7 +7,13 @@ from ftkit.data.findings import remember
 from ftkit.data.leakage import Leakage
 from ftkit.data.loading import load_rows
 from ftkit.data.mixing import Mixture, make_mixture
-from ftkit.data.preparation import PreparedRows, load_sources, prepare_held_out, prepare_rows
+from ftkit.data.preparation import (
+    PreparedRows,
+    check_rejected,
+    load_sources,
+    prepare_held_out,
+    prepare_rows,
+)
 from ftkit.data.problems import Problems
 from ftkit.data.rows import Rows
 from ftkit.data.splitting import split_rows
@@ -26,6 +32,7 @@ __all__ = [
     "Rows",
     "Stage",
     "check_columns",
+    "check_rejected",
     "load_rows",
     "load_sources",
     "make_mixture",

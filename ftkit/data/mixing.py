@@ -153,7 +153,7 @@ def find_source_numbers(entries: Sequence[Any], rows: Rows) -> NDArray[np.int64]
 
     owners = [number for number, entry in enumerate(entries) for _ in _list_names(entry)]
     of_part = np.array([owners[spec] for spec in rows.specs], dtype=np.int64)
-    parts = rows.storage.table["source"].to_numpy()
+    parts = rows.storage.read_numbers("source")
     numbers: NDArray[np.int64] = of_part[parts if rows.indices is None else parts[rows.indices]]
     return numbers
 

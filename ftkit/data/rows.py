@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ftkit.data.row_json import name_place, read_stored
 from ftkit.data.storage import Storage
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_ROWS_AT_ONCE = 4096
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,12 +47,10 @@ class Rows(Sequence[dict[str, Any]]):
     def __getitem__(self, index: int | slice) -> dict[str, Any] | Rows:
         if isinstance(index, slice):
             return self.select(range(*index.indices(len(self))))
-        return self._rename(read_stored(self.storage.table["row"][self._find(index)].as_py()))
+        return self._rename(read_stored(self.storage.read_text(self._find(index))))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        if self.indices is not None and not _is_ascending(self.indices):
-            return (self[index] for index in range(len(self)))
-        return map(self._rename, map(read_stored, self._read_in_order()))
+        return map(self._rename, map(read_stored, self.iterate_texts()))
 
     def __repr__(self) -> str:
         return f"<Rows: {len(self):,} rows of {self.name}; columns: {', '.join(self.column_names)}>"
@@ -71,7 +69,7 @@ class Rows(Sequence[dict[str, Any]]):
     @property
     def hashes(self) -> NDArray[np.uint64]:
         """Hash of each row's content, shape (rows,); equal rows have equal ones in every file."""
-        hashes = self.storage.read_hashes()
+        hashes = self.storage.read_numbers("hash")
         return hashes if self.indices is None else hashes[self.indices]
 
     @cached_property
@@ -88,18 +86,14 @@ class Rows(Sequence[dict[str, Any]]):
         Args:
             index: of the row in these rows, from 0.
         """
-        table, position = self.storage.table, self._find(index)
-        return name_place(self.sources[table["source"][position].as_py()], table["place"][position].as_py())
+        source, place = self.storage.read_place(self._find(index))
+        return name_place(self.sources[source], place)
 
     def iterate_places(self) -> Iterator[tuple[int, int]]:
         """Yield the number of the source and the place in it of each row, in order."""
-        table = self.storage.table.select(["source", "place"])
-        for start in range(0, len(self), _ROWS_AT_ONCE):
-            some = slice(start, start + _ROWS_AT_ONCE)
-            part = (
-                table.slice(start, _ROWS_AT_ONCE) if self.indices is None else table.take(self.indices[some])
-            )
-            yield from zip(*(column.to_pylist() for column in part.columns), strict=True)
+        if self.indices is None or _is_ascending(self.indices):
+            return self._choose(self.storage.read_places())
+        return map(self.storage.read_place, self.indices.tolist())
 
     def find(self, places: Collection[str]) -> dict[str, int]:
         """Find rows by where they stand, as `where` says it: place -> index, for those that are there."""
@@ -134,33 +128,47 @@ class Rows(Sequence[dict[str, Any]]):
         index = index % len(self)
         return index if self.indices is None else int(self.indices[index])
 
-    def _read_in_order(self) -> Iterator[str]:
-        """Read the JSON texts of these rows, which stand in the storage's order."""
-        if self.indices is None:
-            for texts in self.storage.read_texts():
-                yield from texts
-            return
+    def iterate_texts(self) -> Iterator[str]:
+        """Yield each row as JSON text, under the file's names, in order."""
+        if self.indices is None or _is_ascending(self.indices):
+            return self._choose(self.storage.read_texts())
+        return map(self.storage.read_text, self.indices.tolist())
+
+    def _choose(self, batches: Iterable[Sequence[Item]]) -> Iterator[Item]:
+        """Choose what belongs to these rows, which stand in the storage's order, of what belongs to all."""
         start = 0
-        for texts in self.storage.read_texts():
-            first, last = self.indices.searchsorted([start, start + len(texts)])
+        for batch in batches:
+            if self.indices is None:
+                yield from batch
+                continue
+            first, last = self.indices.searchsorted([start, start + len(batch)])
             for position in (self.indices[first:last] - start).tolist():
-                yield texts[position]
-            start += len(texts)
+                yield batch[position]
+            start += len(batch)
 
     def _rename(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Put the mapped columns under the task's names.
-
-        A column of the file that another one is mapped onto is left out; `load_rows` says so.
-        """
-        if not self.columns:
-            return row
-        mapped = {task: row[file] for task, file in self.columns.items() if file in row}
-        return {**mapped, **{name: value for name, value in row.items() if name not in self._taken}}
+        return rename_row(row, self.columns, self._taken)
 
     @cached_property
     def _taken(self) -> frozenset[str]:
         """Names that the mapping takes from, and names that it gives."""
         return frozenset({*self.columns.values(), *self.columns})
+
+
+def rename_row(row: dict[str, Any], columns: Mapping[str, str], taken: frozenset[str]) -> dict[str, Any]:
+    """Put the mapped columns of a row under the task's names.
+
+    A column of the file that another one is mapped onto is left out; `load_rows` says so.
+
+    Args:
+        row: under the file's names.
+        columns: task's column -> the file's column, where they differ.
+        taken: all names in `columns`, on both sides.
+    """
+    if not columns:
+        return row
+    mapped = {task: row[file] for task, file in columns.items() if file in row}
+    return {**mapped, **{name: value for name, value in row.items() if name not in taken}}
 
 
 def _is_ascending(indices: NDArray[np.int64]) -> bool:

@@ -15,15 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ftkit.data.cache_entries import Use, find_or_make_entry
+from ftkit.data.mapped_files import MappedFile
 from ftkit.data.problems import Problems
 from ftkit.data.row_json import BrokenRow, RowText, hash_row, name_place, parse_row
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow
     from numpy.typing import NDArray
 
@@ -77,37 +77,60 @@ class Storage:
     """The Arrow file; None for rows in memory."""
     use: Use | None = field(default=None, repr=False)
 
+    mapped: MappedFile | None = field(default=None, repr=False)
+
+    @property
+    def num_bytes(self) -> int:
+        """What the rows take, on disk or in memory."""
+        return self.table.nbytes if self.path is None else self.path.stat().st_size
+
     def read_texts(self) -> Iterator[list[str]]:
         """Read the JSON texts of all rows in order, batch by batch, without mapping them to memory."""
-        import pyarrow as pa
+        for batch in self._read_batches("row"):
+            yield batch.column(0).to_pylist()
 
-        if self.path is None:
-            for chunk in self.table.column("row").chunks:
-                yield chunk.to_pylist()
-            return
-        with pa.OSFile(str(self.path)) as file:
-            reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[0]))
-            for index in range(reader.num_record_batches):
-                yield reader.get_batch(index).column(0).to_pylist()
+    def read_places(self) -> Iterator[list[tuple[int, int]]]:
+        """Read source and place of all rows in order, batch by batch, without mapping them to memory."""
+        for batch in self._read_batches("source", "place"):
+            yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
-    def read_hashes(self) -> NDArray[np.uint64]:
-        """Read the hashes of all rows, shape (rows,), 8 bytes each; the texts beside them stay on disk."""
+    def read_numbers(self, name: Literal["hash", "source"]) -> NDArray[Any]:
+        """Read a column of all rows, shape (rows,); the texts beside it stay on disk."""
         import numpy as np
+
+        kind = {"hash": np.uint64, "source": np.int32}[name]
+        numbers = np.empty(self.table.num_rows, dtype=kind)
+        start = 0
+        for batch in self._read_batches(name):
+            numbers[start : start + batch.num_rows] = batch.column(0).to_numpy()
+            start += batch.num_rows
+        return numbers
+
+    def read_text(self, index: int) -> str:
+        """Read one row as JSON."""
+        text: str = self.table["row"][index].as_py()
+        if self.mapped is not None:
+            self.mapped.note_read()
+        return text
+
+    def read_place(self, index: int) -> tuple[int, int]:
+        """Read source and place of one row."""
+        source, place = (self.table[name][index].as_py() for name in ("source", "place"))
+        if self.mapped is not None:
+            self.mapped.note_read()
+        return source, place
+
+    def _read_batches(self, *names: str) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow as pa
 
         if self.path is None:
-            return self.table["hash"].to_numpy()  # type: ignore[no-any-return]
-        hashes = np.empty(self.table.num_rows, dtype=np.uint64)
-        start = 0
+            yield from self.table.select(names).to_batches()
+            return
+        fields = [self.table.schema.get_field_index(name) for name in names]
         with pa.OSFile(str(self.path)) as file:
-            field_index = self.table.schema.get_field_index("hash")
-            options = pa.ipc.IpcReadOptions(included_fields=[field_index])
-            reader = pa.ipc.open_file(file, options=options)
+            reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=fields))
             for index in range(reader.num_record_batches):
-                found = reader.get_batch(index).column(0).to_numpy()
-                hashes[start : start + len(found)] = found
-                start += len(found)
-        return hashes
+                yield reader.get_batch(index)
 
 
 def store_on_disk(parts: Sequence[Part]) -> Storage:
@@ -131,8 +154,8 @@ def store_on_disk(parts: Sequence[Part]) -> Storage:
     return storage
 
 
-def store_in_memory(part: Part) -> Storage:
-    """Keep the rows of one part in memory, in the form that they would have on disk.
+def store_in_memory(*parts: Part) -> Storage:
+    """Keep the rows of parts in memory, in the form that they would have on disk.
 
     Raises:
         DataError: broken rows, with their count and the first few; or no rows.
@@ -140,9 +163,30 @@ def store_in_memory(part: Part) -> Storage:
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    about = _write_parts([part], sink)
+    about = _write_parts(parts, sink)
+    return _open_in_memory(sink, about, _hash_parts(parts))
+
+
+def store_rows_in_memory(rows: Iterable[StoredRow], *, key: str, num_parts: int) -> Storage:
+    """Keep rows in memory, in the form that they would have on disk.
+
+    Args:
+        rows: in their order.
+        key: hash of what they were made of.
+        num_parts: how many sources they come from.
+    """
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    about = write_stored_rows(rows, sink, num_parts=num_parts)
+    return _open_in_memory(sink, about, key)
+
+
+def _open_in_memory(sink: pyarrow.BufferOutputStream, about: Mapping[str, Any], key: str) -> Storage:
+    import pyarrow as pa
+
     table = pa.ipc.open_file(sink.getvalue()).read_all()
-    return Storage(_hash_parts([part]), about["columns"], about["num_rows_by_part"], table, None)
+    return Storage(key, about["columns"], about["num_rows_by_part"], table, None)
 
 
 def _hash_parts(parts: Sequence[Part]) -> str:
@@ -212,8 +256,10 @@ def open_storage(folder: Path, key: str) -> Storage:
 
     about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
     path = folder / ROWS_FILE
-    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    return Storage(key, about["columns"], about["num_rows_by_part"], table, path, Use(folder))
+    mapped = MappedFile(path)
+    table = pa.ipc.open_file(mapped.open()).read_all()
+    mapped.release()
+    return Storage(key, about["columns"], about["num_rows_by_part"], table, path, Use(folder), mapped)
 
 
 def _count_columns(shapes: Mapping[tuple[str, ...], int]) -> dict[str, int]:

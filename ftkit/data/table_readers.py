@@ -46,7 +46,13 @@ def read_arrow(file: DataFile) -> Iterator[RowText]:
             reader = pa.ipc.open_stream(stream)
             batches = iter(reader)
         _check_names(reader.schema.names, file.name)
-        yield from _write_batches(batches)
+        yield from _write_batches(map(_validate, batches))
+
+
+def _validate(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """Check a batch of a file: Arrow trusts the offsets in it, and would crash on wrong ones."""
+    batch.validate(full=True)
+    return batch
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def _flatten(value: Any) -> str:
 
 def count_tokens(records: Sequence[Mapping[str, Any]], split: Split) -> list[int]:
     """Count the tokens of each record: of its example, or of all examples of its row together."""
-    lengths = read_lengths(split.examples)
+    lengths: list[int] = read_lengths(split.examples).tolist()
     owners = [record["row"] for record in records]
     if len(records) == len(lengths):  # a record an example, as where documents are cut into blocks
         return lengths
@@ -183,7 +183,7 @@ def _part_by_labels(records: Sequence[Mapping[str, Any]], task: Task, labels: Se
 
 def _name_sources(records: Sequence[Mapping[str, Any]], split: Split) -> list[str]:
     rows = split.rows
-    numbers = rows.storage.table["source"].to_numpy()
+    numbers = rows.storage.read_numbers("source")
     if rows.indices is not None:
         numbers = numbers[rows.indices]
     return [rows.sources[numbers[record["row"]]] for record in records]

@@ -53,7 +53,7 @@ def predict_split(
     places = range(rank, len(split.examples), world_size)
     lengths = read_lengths(split.examples)
     records: list[tuple[int, dict[str, Any]]] = []
-    packs = can_do_without_padding(model, max(lengths))
+    packs = can_do_without_padding(model, int(lengths.max()))
     limit = MicroBatchLimit(num_tokens=_budget(model.device), counts_padding=not packs)
     layout = without_padding(model) if packs else nullcontext()
     with evaluating(model), autocast(model.device, compute_dtype), layout:

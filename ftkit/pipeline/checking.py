@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftkit.checks.adapter import check_adapter, try_adapter
 from ftkit.checks.findings import Check, Finding
@@ -48,14 +48,19 @@ from ftkit.errors import (
 from ftkit.metrics import METRICS
 from ftkit.pipeline.readying import Ready, make_ready
 from ftkit.pipeline.starting import read_recipe
-from ftkit.recipe import Recipe, dump_recipe, load_recipe
+from ftkit.recipe import Recipe, describe_code, dump_recipe, load_recipe
 from ftkit.runs import RunFolder, check_writable, claim_run_folder
 from ftkit.tasks.encoding import RULES, choose_held_out
 from ftkit.training.arguments import count_total_steps
 from ftkit.training.footprint import Footprint, measure_training
 from ftkit.training.loop import read_lengths
 from ftkit.training.memory import choose_limit, read_free_bytes, read_total_bytes
+from ftkit.training.sharding import count_shards
 from ftkit.training.steps import MicroBatchLimit, count_steps, plan_epoch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +76,18 @@ KINDS = (
 
 
 def check(
-    recipe: Recipe | str | os.PathLike[str] | None = None, *, overrides: Sequence[str] = (), **sections: Any
+    recipe: Recipe | str | os.PathLike[str] | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    allow: bool = False,
+    **sections: Any,
 ) -> Check:
     """Find out, in seconds and without training, whether a run would be worth starting.
 
     Args:
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         overrides: settings to change in a recipe's file, such as `training.learning_rate=3e-5`.
+        allow: whether the recipe's file may name code to run.
         sections: `task`, `model`, `data`, ..., as in a recipe.
 
     Returns:
@@ -86,7 +96,9 @@ def check(
     name = "recipe" if recipe is None or isinstance(recipe, Recipe) else os.fspath(recipe)
     try:
         is_file = recipe is not None and not isinstance(recipe, Recipe)
-        loaded = load_recipe(str(recipe), overrides) if is_file else read_recipe(recipe, sections)
+        loaded = (
+            load_recipe(str(recipe), overrides, allow=allow) if is_file else read_recipe(recipe, sections)
+        )
         findings = list(_check_folder(loaded))
         checked = check_ready(loaded, make_ready(loaded), name=name)
     except FtkitError as error:
@@ -136,6 +148,7 @@ def check_ready(recipe: Recipe, ready: Ready, *, name: str = "recipe", forced: b
         for split_name, split in ready.splits.items()
     ]
     findings = [
+        *_name_code(recipe),
         *_check_data(recipe, ready),
         *_check_words(recipe, ready, trained["train"]),
         *(describe_supervision(one) for one in measured),
@@ -150,6 +163,12 @@ def check_ready(recipe: Recipe, ready: Ready, *, name: str = "recipe", forced: b
     ]
     shown = show_examples(task, base.tokenizer, ready.splits["train"], trained["train"])
     return Check(name, tuple(findings), tuple(one.as_dict() for one in measured), shown, forced)
+
+
+def _name_code(recipe: Recipe) -> Iterator[Finding]:
+    """Say which code the recipe has run, so that the report of a model says it too."""
+    for line in describe_code(recipe):
+        yield Finding("recipe", "note", line)
 
 
 def _plan_epoch(recipe: Recipe, ready: Ready) -> list[list[int]]:
@@ -257,7 +276,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
     limit = choose_limit(
         training.micro_batch_size,
         device_type=device.type,
-        longest=max(lengths),
+        longest=int(lengths.max()),
         footprint=footprint,
         free_bytes=read_free_bytes(device),
     )
@@ -271,10 +290,11 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
     )
     yield from check_memory(
         footprint,
-        tokens_at_once=_count_tokens_at_once(limit, max(lengths)),
+        tokens_at_once=_count_tokens_at_once(limit, int(lengths.max())),
         free_bytes=read_free_bytes(device),
         total_bytes=read_total_bytes(device),
         device=str(device),
+        num_shards=count_shards(recipe.parallel, device.type),
     )
     yield _estimate_time(recipe, ready, probe, lengths, footprint)
     yield from check_disk(
@@ -292,7 +312,7 @@ def _count_checkpoints(recipe: Recipe) -> int:
 
 
 def _estimate_time(
-    recipe: Recipe, ready: Ready, probe: Probe, lengths: Sequence[int], footprint: Footprint
+    recipe: Recipe, ready: Ready, probe: Probe, lengths: NDArray[np.int64], footprint: Footprint
 ) -> Finding:
     """Say about how long the run takes, scoring without generation included."""
     from ftkit.training.callbacks import format_seconds
@@ -311,22 +331,24 @@ def _estimate_time(
     return Finding("time", "note", message)
 
 
-def count_run_tokens(recipe: Recipe, ready: Ready, lengths: Sequence[int]) -> tuple[float, float]:
+def count_run_tokens(recipe: Recipe, ready: Ready, lengths: NDArray[np.int64]) -> tuple[float, float]:
     """Return the tokens of the whole training, and those that are scored, generation not counted.
 
     Args:
         recipe: the settings.
         ready: what they came to.
-        lengths: tokens of each training example.
+        lengths: tokens of each training example, shape (examples,).
     """
     per_epoch = count_steps(ready.num_per_epoch, recipe.training.batch_size)
     epochs = count_total_steps(recipe.training, per_epoch) / per_epoch
     scored = {
-        name: sum(read_lengths(split.examples)) for name, split in ready.splits.items() if name != "train"
+        name: int(read_lengths(split.examples).sum())
+        for name, split in ready.splits.items()
+        if name != "train"
     }
     held_out = choose_held_out(ready.splits)
     every = recipe.evaluation.every
     times = epochs if every == "epoch" else 0 if every == "never" else epochs * per_epoch / every
     final = scored[held_out.name] * (2 if recipe.evaluation.baseline else 1) if held_out is not None else 0
-    trained = epochs * sum(lengths) * ready.num_per_epoch / len(lengths)
+    trained = epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths)
     return trained, final + times * scored.get("validation", 0)

@@ -155,8 +155,8 @@ def try_kind(recipe: Recipe, ready: Ready, kind: Kind) -> Pace:
     limit = choose_limit(
         recipe.training.micro_batch_size,
         device_type=base.model.device.type,
-        longest=max(lengths),
-        footprint=measure_kind(recipe, ready, max(lengths), base.model.device.type, kind),
+        longest=int(lengths.max()),
+        footprint=measure_kind(recipe, ready, int(lengths.max()), base.model.device.type, kind),
         free_bytes=read_free_bytes(base.model.device),
     )
     return measure_pace(

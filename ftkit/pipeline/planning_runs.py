@@ -25,7 +25,7 @@ from ftkit.recipe import Recipe, dump_recipe, load_recipe
 from ftkit.runs import write_text
 from ftkit.tasks import Task
 from ftkit.training.arguments import count_total_steps
-from ftkit.training.footprint import measure_scoring
+from ftkit.training.footprint import Footprint, measure_scoring
 from ftkit.training.loop import read_lengths
 from ftkit.training.machine import set_up_machine
 from ftkit.training.memory import (
@@ -44,9 +44,10 @@ def plan(
     recipe: Recipe | str | os.PathLike[str] | None = None,
     *,
     device: str | None = None,
-    num_devices: int = 1,
+    num_devices: int | None = None,
     output: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
+    allow: bool = False,
     **sections: Any,
 ) -> Plan:
     """Say what a run will cost, whether it fits, and which of all ways to train fits best.
@@ -57,9 +58,10 @@ def plan(
     Args:
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         device: name of an accelerator in the table, such as `h100`; None for this machine.
-        num_devices: how many of them, each with the whole model.
+        num_devices: how many of them; None for as many as the recipe's `parallel` says.
         output: file for the recipe with the best choice in it; never overwritten.
         overrides: settings to change in a recipe's file, such as `training.batch_size=64`.
+        allow: whether the recipe's file may name code to run.
         sections: `task`, `model`, `data`, ..., as in a recipe.
 
     Raises:
@@ -69,9 +71,10 @@ def plan(
     if output is not None and Path(output).exists():
         raise RunError(f"{output}: is there already; choose another name")
     is_file = recipe is not None and not isinstance(recipe, Recipe)
-    loaded = load_recipe(str(recipe), overrides) if is_file else read_recipe(recipe, sections)
+    loaded = load_recipe(str(recipe), overrides, allow=allow) if is_file else read_recipe(recipe, sections)
     name = os.fspath(recipe) if isinstance(recipe, str | os.PathLike) else "recipe"
-    planned = make_plan(loaded, name, accelerator, num_devices)
+    named = (loaded.parallel.num_devices or 1) * loaded.parallel.num_hosts
+    planned = make_plan(loaded, name, accelerator, num_devices or named)
     if output is not None:
         write_recipe(planned, Path(output))
     return planned
@@ -102,11 +105,15 @@ def make_plan(recipe: Recipe, name: str, accelerator: Accelerator | None, num_de
         if accelerator
         else read_device("cpu" if recipe.training.arguments.get("use_cpu") else None)
     )
-    kinds = list_kinds(recipe, device)
+    kinds = list_kinds(recipe, device, num_devices)
     ready = make_ready(recipe, load=partial(outline_base, precision=kinds[0].precision))
     work = count_work(recipe, ready)
     machine = describe_machine(device, accelerator, num_devices)
-    measure = cache(partial(measure_kind, recipe, ready, work.longest, machine.kind))
+    measured = cache(partial(measure_kind, recipe, ready, work.longest, machine.kind))
+
+    def measure(kind: Kind) -> Footprint:
+        return measured(replace(kind, num_shards=1))  # shards are counted where it is used
+
     if accelerator:
         clock = estimate_clock(accelerator, ready, work, num_devices, measure)
     else:
@@ -152,7 +159,7 @@ def outline_base(recipe: Recipe, task: Task, *, labels: tuple[str, ...], precisi
     return base
 
 
-def list_kinds(recipe: Recipe, device: Device) -> list[Kind]:
+def list_kinds(recipe: Recipe, device: Device, num_devices: int = 1) -> list[Kind]:
     """List the ways to train that a device can do, the recipe's own first."""
     own = "full" if recipe.adapter is None else "lora"
     methods = [own] if recipe.model.base is None else [own, "lora" if own == "full" else "full"]
@@ -164,12 +171,22 @@ def list_kinds(recipe: Recipe, device: Device) -> list[Kind]:
             twice,
             is_recipes_method=method == own,
             loses_updates=method == "full" and precision.weights != "float32",
+            num_shards=num_shards,
         )
         for method in methods
         for precision in _list_precisions(recipe, device, has_adapter=method == "lora")
         for twice in (checkpointing, not checkpointing)
+        for num_shards in _list_shards(recipe, num_devices)
     ]
     return list(dict.fromkeys(kinds))
+
+
+def _list_shards(recipe: Recipe, num_devices: int) -> list[int]:
+    """List how many devices may share a copy of the model."""
+    strategy = recipe.parallel.strategy
+    shards = min(recipe.parallel.shard_size or num_devices, num_devices)
+    possible = {"ddp": [1], "fsdp": [shards], "auto": [1, shards]}[strategy]
+    return list(dict.fromkeys(possible))
 
 
 def _list_precisions(recipe: Recipe, device: Device, *, has_adapter: bool) -> Iterator[Precision]:
@@ -210,4 +227,4 @@ def count_work(recipe: Recipe, ready: Ready) -> Work:
     lengths = read_lengths(ready.splits["train"].examples)
     trained, scored = count_run_tokens(recipe, ready, lengths)
     steps = count_total_steps(recipe.training, count_steps(ready.num_per_epoch, recipe.training.batch_size))
-    return Work(recipe.training.batch_size, max(lengths), steps, trained, scored)
+    return Work(recipe.training.batch_size, int(lengths.max()), steps, trained, scored)

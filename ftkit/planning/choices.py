@@ -41,9 +41,11 @@ class Kind:
     is_recipes_method: bool = True
     loses_updates: bool = False
     """Whether trained weights are kept in 16 bits, in which usual updates are lost."""
+    num_shards: int = 1
+    """Devices that share gradients and optimiser state."""
 
     def list_settings(self) -> dict[str, Any]:
-        """Return what makes a recipe train so."""
+        """Return what makes a recipe train so, on one device."""
         adapter = {} if self.is_recipes_method else {"adapter": "none" if self.method == "full" else "lora"}
         dtype = {"model.dtype": "bfloat16"} if self.precision.weights == "bfloat16" else {}
         return {**adapter, **dtype, "training.gradient_checkpointing": self.checkpointing}
@@ -65,12 +67,19 @@ class Choice:
     fits: bool
     seconds: float | None
     """Of the training, all steps; None where it could not be tried."""
+    num_devices: int = 1
     reasons: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
         """What makes a recipe train so."""
-        return {**self.kind.list_settings(), "training.micro_batch_size": self.micro_batch_size}
+        strategy = "fsdp" if self.kind.num_shards > 1 else "ddp"
+        devices = {"parallel.strategy": strategy, "parallel.num_devices": self.num_devices}
+        return {
+            **self.kind.list_settings(),
+            "training.micro_batch_size": self.micro_batch_size,
+            **(devices if self.num_devices > 1 else {}),
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -80,6 +89,7 @@ class Choice:
             "weights": self.kind.precision.weights,
             "compute": self.kind.precision.compute or self.kind.precision.weights,
             "gradient_checkpointing": self.kind.checkpointing,
+            "num_shards": self.kind.num_shards,
             "micro_batch_size": self.micro_batch_size,
             "accumulation": self.accumulation,
             "tokens_at_once": self.tokens_at_once,
@@ -108,7 +118,7 @@ def list_choices(
     """List every way to train, with the effective batch as the recipe has it, the best one first.
 
     First those that fit; of them those of the recipe's own method, then those that keep trained weights
-    in 32 bits, then the faster, then the larger micro-batch.
+    in 32 bits, then the faster, then those that share nothing, then the larger micro-batch.
 
     Args:
         machine: that is planned for.
@@ -138,7 +148,7 @@ def make_choice(
 ) -> Choice:
     """Say what a way to train takes with micro-batches of `size` examples; see `list_choices`."""
     footprint, tokens = measure(kind), size * longest
-    total = footprint.count_total(tokens)
+    total = footprint.count_total(tokens, num_shards=kind.num_shards)
     return Choice(
         kind,
         size,
@@ -148,6 +158,7 @@ def make_choice(
         memory_bytes=machine.base_bytes + total,
         fits=total <= machine.usable_bytes,
         seconds=time(kind, tokens),
+        num_devices=machine.num_devices,
     )
 
 
@@ -158,6 +169,7 @@ def _rank(choice: Choice) -> tuple[Any, ...]:
         not kind.is_recipes_method,
         kind.loses_updates,
         float(f"{choice.seconds or 0.0:.3g}"),
+        kind.num_shards,
         -choice.micro_batch_size,  # as fast, and fewer of them
         choice.memory_bytes,
     )
@@ -192,6 +204,8 @@ def _list_reasons(choice: Choice, first: Choice) -> Iterator[str]:
         yield "16 bits lose small updates"
     if kind.checkpointing:
         yield "gradient_checkpointing"
+    if kind.num_shards > 1:
+        yield f"fsdp over {kind.num_shards}, whose exchange comes on top"
     if choice is first:
         yield "the fastest that fits" if choice.fits else "the nearest to fitting"
     elif choice.fits and choice.seconds and first.seconds and choice.seconds > first.seconds:

@@ -15,16 +15,20 @@ from ftkit.recipe.messages import explain_errors
 from ftkit.recipe.mistakes import COMMAND_LINE, Layer, Mistake, make_error, write_key
 from ftkit.recipe.paths import is_address, make_absolute
 from ftkit.recipe.sections import Recipe, Section
+from ftkit.recipe.trust import find_code
 from ftkit.recipe.values import show
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, rows_needed: bool = True) -> Recipe:
+def load_recipe(
+    path: str | Path, overrides: Sequence[str] = (), *, allow: bool = False, rows_needed: bool = True
+) -> Recipe:
     """Read a recipe file, and check all of it.
 
     Args:
         path: the recipe file, YAML in UTF-8.
         overrides: changes from the command line, such as `training.epochs=2`; their relative paths
             begin at the current directory, those in a file at the file's folder.
+        allow: whether the files may name code to run (`ftkit.recipe.trust`); overrides always may.
         rows_needed: whether to refuse the recipe of a run whose rows a notebook gave in memory; False
             to look at such a run and not to repeat it.
 
@@ -36,10 +40,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, rows_needed:
     """
     file = Path(os.path.expanduser(path))
     layers = [load_layers(file), *(read_override(each, Path.cwd()) for each in overrides)]
+    layer = reduce(merge_layers, layers)
+    if not allow:
+        layer = Layer(layer.values, layer.places, (*layer.mistakes, *_find_untrusted_code(layer)))
     output = Path(os.path.abspath(file.parent)) / "runs" / file.stem
-    return _check_layer(
-        reduce(merge_layers, layers), output, context={"from_file": True, "rows_needed": rows_needed}
-    )
+    return _check_layer(layer, output, context={"from_file": True, "rows_needed": rows_needed})
 
 
 def make_recipe(mapping: Mapping[str, Any], *, folder: str | Path) -> Recipe:
@@ -108,6 +113,17 @@ def _check_layer(layer: Layer, default_output: Path, *, context: Mapping[str, bo
     if mistakes:
         raise make_error(*mistakes)
     return recipe
+
+
+def _find_untrusted_code(layer: Layer) -> list[Mistake]:
+    """Refuse code that a file names; what stands on the command line was typed by the one who runs it."""
+    remedy = "read it, and if you trust it, add --allow (in a notebook: load_recipe(..., allow=True))"
+    found = [(layer.find_place(path), path, does) for path, does in find_code(layer.values)]
+    return [
+        Mistake(place, write_key(path), f"{does}; {remedy}")
+        for place, path, does in found
+        if place != COMMAND_LINE
+    ]
 
 
 def _find_conflicts(layer: Layer) -> list[Mistake]:

@@ -27,7 +27,9 @@ def describe_examples(
     from ftkit.training.loop import read_lengths
 
     return {
-        "lengths": {name: count_lengths(read_lengths(split.examples)) for name, split in splits.items()},
+        "lengths": {
+            name: count_lengths(read_lengths(split.examples).tolist()) for name, split in splits.items()
+        },
         "samples": sample_supervision(splits["train"], task, tokenizer),
     }
 

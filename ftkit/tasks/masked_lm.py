@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 SUMMARY = "fill in hidden words of plain text (continued pretraining of encoders)"
 COLUMNS = (Column("text", "text", required=True, meaning="one document", compared_as="text"),)
 READS = frozenset({"data.documents", "data.mlm_probability", "data.whole_word_masking", "data.segmenter"})
@@ -83,7 +83,7 @@ def encode(
         if tokens[-1:] == [(end, NEVER_HIDDEN)] and suffix[:1] == [end]:
             del tokens[-1]  # the frame has it
         if encoding.labelled and all(unit == NEVER_HIDDEN for _, unit in tokens):
-            reject(row, "masking:nothing", f"{len(tokens)} tokens, all special or unknown")
+            reject(row, "masking:drop", f"{len(tokens)} tokens, all special or unknown")
             continue
         ids = [*prefix, *(number for number, _ in tokens), *suffix]
         units = [

@@ -68,9 +68,15 @@ class Footprint:
         """Return what a micro-batch of some tokens takes on top of the states."""
         return round(self.fixed + self.per_token * num_tokens)
 
-    def count_total(self, num_tokens: int) -> int:
-        """Return the peak of training with micro-batches of some tokens."""
-        return self.states + self.count_work(num_tokens)
+    def count_total(self, num_tokens: int, *, num_shards: int = 1) -> int:
+        """Return the peak of training with micro-batches of some tokens.
+
+        Args:
+            num_tokens: of a micro-batch.
+            num_shards: devices that share gradients and optimiser state (FSDP); each loads all weights.
+        """
+        shared = (self.gradients + self.optimiser) // num_shards
+        return self.weights + shared + self.count_work(num_tokens)
 
     def count_tokens(self, free_bytes: float) -> int:
         """Return the tokens of a micro-batch whose work fits into some memory; 0 where none does."""

@@ -54,6 +54,12 @@ def test_a_run_that_fits_is_described():
     )
 
 
+def test_devices_share_gradients_and_optimiser():
+    options = {"tokens_at_once": 1024, "free_bytes": 16 * GIB, "total_bytes": 16 * GIB, "device": "cuda"}
+    (found,) = check_memory(SMALL, **options, num_shards=4)
+    assert "weights 381 MiB, gradients and optimiser 286 MiB" in found.message
+
+
 def test_a_run_that_no_empty_device_of_this_kind_holds_is_refused():
     large = make_footprint(7 * 10**9, 7 * 10**9, 4)
     assert severities(memory(large, free=60, total=80)) == ["note", "error"]

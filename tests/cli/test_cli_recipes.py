@@ -104,3 +104,19 @@ def test_what_a_task_or_library_does_not_know_is_refused_before_the_rows_are_rea
     result = refuse(message, change)
     assert "reading" not in result.err
     assert "precision:" not in result.err
+
+
+def test_code_that_a_recipe_names_runs_with_allow_alone(run, here):
+    text = (here / "recipe.yaml").read_text()
+    (here / "recipe.yaml").write_text(
+        text.replace("max_tokens: 16", "max_tokens: 16, clean: [function: os:fsync]")
+    )
+    for command in (["finetune"], ["check"], ["data", "stats"]):
+        refused = run(*command, "recipe.yaml")
+        assert refused.code == 1
+        assert (
+            "recipe.yaml:3: data.clean[0].function: calls the function 'os:fsync'"
+            in refused.out + refused.err
+        )
+    allowed = run("data", "stats", "recipe.yaml", "--allow")
+    allowed.check_error(r"data.clean: os:fsync failed with TypeError.*")

@@ -123,3 +123,16 @@ def test_a_choice_is_settings_of_a_recipe():
     }
     assert choice.as_dict()["settings"] == choice.settings
     assert choice.memory_bytes == GIB + choice.footprint.count_total(500)
+
+
+def test_devices_share_states_where_one_cannot_hold_them():
+    """16 GiB of weights, gradients and optimiser; over four devices 7 GiB, and the exchange is said."""
+    shared = Kind("full", FLOAT32, checkpointing=False, num_shards=4)
+    roomy, tight = (search(gib, kinds=[shared, OWN], num_devices=4)[0] for gib in (80, 14))
+    assert roomy.kind == OWN
+    assert roomy.settings["parallel.strategy"] == "ddp"
+    assert tight.kind == shared
+    assert tight.settings["parallel.strategy"] == "fsdp"
+    assert tight.settings["parallel.num_devices"] == 4
+    assert "fsdp over 4" in choose_best([tight])[0].reasons[0]
+    assert tight.footprint.count_total(0, num_shards=4) == (4 + 3 + 1) * GIB

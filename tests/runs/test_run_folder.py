@@ -217,3 +217,14 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):
         read_json(tmp_path / "run.json")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_of_a_run_have_the_mode_that_the_user_gives_new_files(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "a.txt", "秘密")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode

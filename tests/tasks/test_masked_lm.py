@@ -85,7 +85,7 @@ def test_without_whole_words_each_token_is_for_itself():
 def test_a_block_without_anything_to_hide_is_left_out_and_reported():
     examples, rejected = encode(["龘 龘", "hello world"], documents="whole")
     assert [example["row"] for example in examples] == [1]
-    assert rejected == [(0, "masking:nothing", "2 tokens, all special or unknown")]
+    assert rejected == [(0, "masking:drop", "2 tokens, all special or unknown")]
 
 
 @pytest.mark.parametrize(

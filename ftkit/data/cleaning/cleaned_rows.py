@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ftkit.data.cache_entries import find_or_make_entry
 from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
+from ftkit.data.cleaning.chunks import Cleaning, clean_chunks
 from ftkit.data.cleaning.extras import find_version
 from ftkit.data.cleaning.repeated_lines import find_repeated_lines
-from ftkit.data.cleaning.rules import LIBRARIES, RowRule, make_rule
+from ftkit.data.cleaning.rules import LIBRARIES
 from ftkit.data.columns import Column
-from ftkit.data.row_json import hash_row, write_row
 from ftkit.data.rows import Rows
 from ftkit.data.storage import ABOUT_FILE, ROWS_FILE, Storage, StoredRow, open_storage, write_stored_rows
 from ftkit.data.texts import find_text_columns
@@ -81,19 +80,20 @@ def clean_rows(
     """
     check_rule_columns(rows, rules)
     key = _make_key(rows, rules, columns, repeated)
+    lines = repeated.lines if repeated else frozenset[int]()
+    cleaning = Cleaning(tuple(rules), tuple(columns), dict(rows.columns), lines)
 
     def make(folder: Path) -> None:
         import pyarrow as pa
 
         logger.info("cleaning %s", rows.name)
-        made = [_make(rule, columns, repeated) for rule in rules]
         with (
             (folder / CHANGES_FILE).open("w", encoding="utf-8") as file,
             pa.OSFile(str(folder / ROWS_FILE), "wb") as sink,
         ):
             changes = ChangeWriter(file)
             about = write_stored_rows(
-                _clean(rows, made, changes, keeps_hashes=repeated is not None),
+                _clean(rows, cleaning, changes, keeps_hashes=repeated is not None),
                 sink,
                 num_parts=len(rows.sources),
             )
@@ -155,45 +155,22 @@ def _make_key(
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-def _make(rule: CleaningRule, columns: Sequence[Column], repeated: Repeated | None) -> RowRule:
-    return make_rule(rule, columns, repeated_lines=repeated.lines if repeated else frozenset())
-
-
 def _clean(
-    rows: Rows, rules: Sequence[RowRule], changes: ChangeWriter, *, keeps_hashes: bool
+    rows: Rows, cleaning: Cleaning, changes: ChangeWriter, *, keeps_hashes: bool
 ) -> Iterator[StoredRow]:
     """Yield the rows that are kept, as they are to be stored.
 
     Args:
         rows: the table.
-        rules: made of the recipe's.
+        cleaning: what is done to each.
         changes: where to note what happens.
         keeps_hashes: keep the hash that a row came with, which decides its split: what a rule does that
             has looked at other rows must not move it.
     """
-    places, hashes = rows.iterate_places(), rows.hashes
-    for index, (row, (source, place)) in enumerate(zip(rows, places, strict=True)):
-        kept = _apply(index, row, rules, changes)
-        if kept is not None:
-            stored = {rows.columns.get(name, name): value for name, value in kept.items()}
-            digest = int(hashes[index]) if keeps_hashes else hash_row(stored)
-            yield StoredRow(write_row(stored), source, place, digest, tuple(stored))
-
-
-def _apply(
-    index: int, row: Mapping[str, Any], rules: Sequence[RowRule], changes: ChangeWriter
-) -> Mapping[str, Any] | None:
-    """Put one row through all rules, until one leaves it out."""
-    for rule in rules:
-        outcome = rule.apply(row)
-        if outcome is None:
-            continue
-        if outcome.row is None:
-            changes.drop(index, rule.name, outcome.detail, row)
-            return None
-        after = outcome.row
-        differing = [name for name in {**row, **after} if row.get(name) != after.get(name)]
-        before, now = ({name: each[name] for name in differing if name in each} for each in (row, after))
-        changes.change(index, rule.name, outcome.detail, before, now)
-        row = after
-    return row
+    places, hashes = enumerate(rows.iterate_places()), rows.hashes if keeps_hashes else None
+    for chunk in clean_chunks(rows, cleaning):
+        changes.add(chunk.entries, chunk.counts)
+        for kept in chunk.rows:
+            source, place = next(place for index, place in places if index == kept.row)
+            digest = kept.digest if hashes is None else int(hashes[kept.row])
+            yield StoredRow(kept.text, source, place, digest, kept.names)

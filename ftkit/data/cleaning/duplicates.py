@@ -86,10 +86,26 @@ def _find_equal(rows: Rows, columns: Sequence[str] | None) -> Iterator[Finding]:
 
     parts = (row if columns is None else {name: row.get(name) for name in columns} for row in rows)
     hashes = np.fromiter(map(hash_row, parts), dtype=np.uint64, count=len(rows))
-    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    firsts = first[group]
-    for index in np.flatnonzero(firsts != np.arange(len(rows))).tolist():
-        yield index, int(firsts[index]), "equal"
+    for index, first in find_equal(hashes):
+        yield index, first, "equal"
+
+
+def find_equal(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Find the numbers that come a second time, and where each came first.
+
+    They are sorted a sixteenth at a time, by their first bits, so that sorting takes little memory.
+    """
+    import numpy as np
+
+    for part in range(16):
+        places = np.flatnonzero(hashes >> np.uint64(60) == part)
+        found = hashes[places]
+        order = found.argsort(kind="stable")
+        is_new = np.ones(len(order), dtype=np.bool_)
+        is_new[1:] = found[order[1:]] != found[order[:-1]]
+        firsts = order[is_new][is_new.cumsum() - 1]
+        pairs = places[order[~is_new]], places[firsts[~is_new]]
+        yield from zip(*(each.tolist() for each in pairs), strict=True)
 
 
 def _find_alike(rows: Rows, names: Sequence[str], similarity: float) -> Iterator[Finding]:

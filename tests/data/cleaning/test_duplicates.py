@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftkit.data import Column, load_rows, prepare_rows
 from ftkit.data.cleaning import drop_repetitions
+from ftkit.data.cleaning.duplicates import find_equal
 from ftkit.errors import RecipeError
 from ftkit.recipe import DataSection, make_recipe
 from ftkit.recipe.sections.cleaning import CleaningRule
@@ -33,6 +35,13 @@ def test_the_first_of_equal_rows_stays(pairs, only_text):
         seen.add(key)
     assert list(kept) == expected
     assert len(kept) + sum(changes.counts.values()) == len(rows)
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 2**64 - 1))
+def test_equal_numbers_are_found_as_by_looking_through_all(small, salt):
+    hashes = [(number * 0x9E3779B97F4A7C15 + salt) % 2**64 for number in small]
+    expected = {(place, hashes.index(each)) for place, each in enumerate(hashes) if each in hashes[:place]}
+    assert set(find_equal(np.array(hashes, dtype=np.uint64))) == expected
 
 
 def test_the_record_says_which_row_is_repeated():
