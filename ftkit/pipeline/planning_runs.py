@@ -28,12 +28,7 @@ from ftkit.training.arguments import count_total_steps
 from ftkit.training.footprint import Footprint, measure_scoring
 from ftkit.training.loop import read_lengths
 from ftkit.training.machine import set_up_machine
-from ftkit.training.memory import (
-    choose_limit,
-    read_free_bytes,
-    read_resident_bytes,
-    read_total_bytes,
-)
+from ftkit.training.memory import choose_limit, read_free_bytes, read_resident_bytes, read_total_bytes
 from ftkit.training.steps import count_steps
 
 CONTEXT_BYTES = GIB // 2
