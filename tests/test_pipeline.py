@@ -81,6 +81,15 @@ output_dir: run
     )
 
 
+def test_a_notebook_asks_for_a_profile_by_an_argument(mails, tiny_bert):
+    recipe = spam_recipe(mails, tiny_bert)
+    with pytest.raises(ftkit.FtkitError, match="profile: is 0; give a number of steps, at least 1"):
+        ftkit.finetune(recipe, profile=0)
+    run = ftkit.finetune(recipe, profile=2)
+    assert run.report["training"]["profile"]["steps"] == 2
+    assert (mails / "run" / "profile" / "steps.json").is_file()
+
+
 def test_a_classifier_learns_and_its_run_folder_explains_itself(mails, tiny_bert):
     run = ftkit.finetune(spam_recipe(mails, tiny_bert))
     report = run.report

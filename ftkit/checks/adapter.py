@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ftkit.checks.findings import Finding, join_some
-from ftkit.models.adapter import add_adapter
+from ftkit.models.skeleton import make_skeleton
 
 if TYPE_CHECKING:
     from ftkit.models import Checkpoint
@@ -23,22 +21,15 @@ def try_adapter(base: Checkpoint, section: AdapterSection, *, task_type: str) ->
     Raises:
         ModelError: targets that match nothing.
     """
-    import torch
-
-    with torch.device("meta"):
-        empty = type(base.model)(copy.deepcopy(base.model.config))
-    logger, level = logging.getLogger("ftkit.models.adapter"), logging.getLogger("ftkit.models.adapter").level
-    logger.setLevel(logging.ERROR)  # it says the same when it is done in earnest
-    try:
-        return add_adapter(
-            empty,
-            section,
-            task_type=task_type,
-            new_parameters=base.new_parameters,
-            new_token_ids=base.new_token_ids,
-        )
-    finally:
-        logger.setLevel(level)
+    return make_skeleton(
+        base.model.config,
+        type(base.model),
+        dtype=base.precision.weights,
+        adapter=section,
+        task_type=task_type,
+        new_parameters=base.new_parameters,
+        new_token_ids=base.new_token_ids,
+    )
 
 
 def check_adapter(adapted: Any, section: AdapterSection) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.checks.findings import Finding
+from ftkit.reporting.formats import format_bytes
 from ftkit.tasks import LossOptions
 from ftkit.training.memory import is_out_of_memory, make_memory_error
 from ftkit.training.steps import count_tokens, split_step
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from ftkit.models import Checkpoint
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
+    from ftkit.training.footprint import Footprint
     from ftkit.training.steps import MicroBatchLimit
 
-GIB = 1024**3
-OPTIMISER_BYTES = 8
-"""What Adam keeps for a trained parameter: two numbers of 32 bits."""
 CHANCE_MARGIN = 1.25
 """How far above the loss of guessing, in times, a trained base must be to be called wrong."""
 BACKWARD_COST = 2.0
@@ -34,17 +33,6 @@ BACKWARD_COST = 2.0
 
 LONG_PASS = 0.5
 """Seconds of a forward pass from which on one of them says enough."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Parameters of a model as it will be trained."""
-
-    num_parameters: int
-    num_trained: int
-    bytes_per_weight: int
-    num_values: int
-    """Activations kept for a backward pass, in bytes a token."""
 
 
 @dataclass(frozen=True)
@@ -145,42 +133,47 @@ def judge_probe(probe: Probe, base: Checkpoint, task: Task, *, num_classes: int)
 
 
 def check_memory(
-    sizes: Sizes, *, tokens_at_once: int, free_bytes: int, total_bytes: int, device: str
+    footprint: Footprint,
+    *,
+    tokens_at_once: int,
+    free_bytes: int,
+    total_bytes: int,
+    device: str,
+    num_shards: int = 1,
 ) -> Iterator[Finding]:
-    """Add up what training needs, and compare it with what is free.
+    """Compare what training needs with what is free.
 
     Args:
-        sizes: of the model.
-        tokens_at_once: tokens of the largest micro-batch, with padding.
-        free_bytes: of the device now, with the weights loaded already.
+        footprint: of the training.
+        tokens_at_once: of a micro-batch.
+        free_bytes: of the device, with the weights loaded.
         total_bytes: of the device.
-        device: its name.
+        device: its name, for people.
+        num_shards: devices that share gradients and optimiser state.
     """
-    states = sizes.num_trained * (4 + OPTIMISER_BYTES)
-    activations = tokens_at_once * sizes.num_values
-    needed, weights = states + activations, sizes.num_parameters * sizes.bytes_per_weight
+    states = (footprint.gradients + footprint.optimiser) // num_shards
+    work = footprint.count_work(tokens_at_once)
+    about = "guessed from its sizes, about" if footprint.is_guess else "about"
     message = (
-        f"about {_show(weights + needed)}: weights {_show(weights)}, gradients and optimiser "
-        f"{_show(states)}, "
-        f"a micro-batch of {tokens_at_once:,} tokens {_show(activations)}; free beside the weights: "
-        f"{_show(free_bytes)} on {device}"
+        f"{about} {format_bytes(footprint.weights + states + work)}: weights "
+        f"{format_bytes(footprint.weights)}, gradients and optimiser {format_bytes(states)}, a micro-batch "
+        f"of {tokens_at_once:,} tokens {format_bytes(work)}; free beside the weights: "
+        f"{format_bytes(free_bytes)} on {device}"
     )
     yield Finding("memory", "note", message)
-    remedy = (
-        "train an adapter (adapter: lora)"
-        if sizes.num_trained == sizes.num_parameters
-        else "take a smaller base"
-    )
-    if weights + states > total_bytes:
+    is_full = footprint.num_trained == footprint.num_parameters
+    remedy = "train an adapter (adapter: lora)" if is_full else "take a smaller base"
+    if footprint.weights + states > total_bytes:
         message = (
-            f"weights, gradients and optimiser need {_show(weights + states)}, and {device} has "
-            f"{_show(total_bytes)}; {remedy}"
+            f"weights, gradients and optimiser need {format_bytes(footprint.weights + states)}, and "
+            f"{device} has {format_bytes(total_bytes)}; {remedy}"
         )
         yield Finding("memory", "error", message)
-    elif needed > free_bytes:
+    elif states + work > free_bytes:
         message = (
-            f"training needs about {_show(needed)} beside the weights, and {_show(free_bytes)} are free; "
-            f"{remedy}, lower data.max_tokens, or set training.gradient_checkpointing: true"
+            f"training needs about {format_bytes(states + work)} beside the weights, and "
+            f"{format_bytes(free_bytes)} are free; {remedy}, lower data.max_tokens, or set "
+            "training.gradient_checkpointing: true; ftkit plan shows what fits"
         )
         yield Finding("memory", "warning", message)
 
@@ -202,50 +195,31 @@ def estimate_seconds(
 
 
 def check_disk(
-    folder: Path, *, sizes: Sizes, num_checkpoints: int, free_bytes: int | None = None
+    folder: Path, *, footprint: Footprint, num_checkpoints: int, free_bytes: int | None = None
 ) -> Iterator[Finding]:
     """Compare the size of checkpoints and model with the free disk.
 
     Args:
         folder: of the run, there or not.
-        sizes: of the model.
+        footprint: of the training.
         num_checkpoints: that lie there at once, at most.
         free_bytes: of the disk; None to ask.
     """
-    state = sizes.num_trained * OPTIMISER_BYTES
-    checkpoint = state + sizes.num_trained * sizes.bytes_per_weight
-    model = sizes.num_parameters * sizes.bytes_per_weight
-    needed = num_checkpoints * checkpoint + model
+    checkpoint = footprint.gradients + footprint.optimiser  # trained weights are as large as their gradients
+    needed = num_checkpoints * checkpoint + footprint.weights
     place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free if free_bytes is None else free_bytes
     message = (
-        f"about {_show(needed)} for up to {num_checkpoints} checkpoints and the model; free: {_show(free)}"
+        f"about {format_bytes(needed)} for up to {num_checkpoints} checkpoints and the model; "
+        f"free: {format_bytes(free)}"
     )
     yield Finding("disk", "note", message)
     if needed > free:
         message = (
-            f"{folder}: needs {_show(needed)}, and {_show(free)} are free; make room, set "
+            f"{folder}: needs {format_bytes(needed)}, and {format_bytes(free)} are free; make room, set "
             "training.save_total_limit lower, or choose another output_dir"
         )
         yield Finding("disk", "error", message)
-
-
-def _show(number: float) -> str:
-    """Write bytes for people."""
-    for size, unit in ((GIB, "GiB"), (1024**2, "MiB")):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number / 1024:.3g} KiB"
-
-
-def read_total_bytes(device: torch.device) -> int:
-    """Return the memory of a device, in bytes."""
-    import psutil
-    import torch
-
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    return int(psutil.virtual_memory().total)
 
 
 def count_classes(task: Task, model: Any, labels: Sequence[str] | Mapping[str, Any]) -> int:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ftkit.errors import FtkitError, InterruptedRun
+from ftkit.runs.launched import hand_over
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -28,10 +29,12 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except InterruptedRun as event:
-            typer.echo(str(event), err=True)
+            if not hand_over(event):
+                typer.echo(str(event), err=True)
             raise typer.Exit(EXIT_SIGNALLED + event.signal) from event
         except FtkitError as error:
-            typer.echo(f"error: {error}", err=True)
+            if not hand_over(error):
+                typer.echo(f"error: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as event:
             again = "; the same command goes on from the last checkpoint, if there is one"
@@ -85,7 +88,15 @@ def set_up(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
-COMMAND_MODULES = ("commands", "checks", "reports", "data_commands", "cache_commands")
+COMMAND_MODULES = (
+    "commands",
+    "tokenizer_commands",
+    "checks",
+    "reports",
+    "data_commands",
+    "cache_commands",
+    "run_commands",
+)
 """Modules of this room that register commands, in the order in which `--help` lists them."""
 
 

@@ -32,8 +32,6 @@ EvaluationOverrides = Annotated[
         show_default=False,
     ),
 ]
-tokenizers = typer.Typer(help="Make tokenizers.", no_args_is_help=True)
-app.add_typer(tokenizers, name="tokenizer")
 
 
 def read_lines(stream: TextIO) -> Iterator[str]:
@@ -62,6 +60,28 @@ def finetune(
     force: Annotated[
         bool, typer.Option("--force", help="Start even where `ftkit check` says that it will not do.")
     ] = False,
+    profile: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="STEPS", help="Write where so many steps went, and a trace of two."),
+    ] = None,
+    num_devices: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="Processes on each host, one a device.")
+    ] = None,
+    num_hosts: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="Hosts on which this command is given.")
+    ] = None,
+    rendezvous: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where several hosts meet: an address of one.")
+    ] = None,
+    host_rank: Annotated[
+        int | None, typer.Option(min=0, metavar="NUMBER", help="Number of this host; else they settle it.")
+    ] = None,
+    rendezvous_timeout: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="How long to wait for all hosts.")
+    ] = None,
+    max_restarts: Annotated[
+        int | None, typer.Option(min=0, metavar="NUMBER", help="Restarts of all when a process is lost.")
+    ] = None,
     allow: Allow = False,
 ) -> None:
     """Fine-tune a model as a recipe says; score it beside its base.
@@ -70,12 +90,24 @@ def finetune(
     """
     from ftkit.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides or (), allow=allow)
+    parallel = {
+        "num_devices": num_devices,
+        "num_hosts": num_hosts,
+        "rendezvous": rendezvous,
+        "host_rank": host_rank,
+        "rendezvous_timeout": rendezvous_timeout,
+        "max_restarts": max_restarts,
+    }
+    words = [f"parallel.{name}={value}" for name, value in parallel.items() if value is not None]
+    loaded = load_recipe(recipe, [*(overrides or ()), *words], allow=allow)
     from ftkit.pipeline import describe_run
     from ftkit.pipeline import finetune as run_finetune
+    from ftkit.pipeline.launching import starts_processes
+    from ftkit.runs import is_main_process
 
-    run = run_finetune(loaded, fresh=fresh, force=force)
-    typer.echo(describe_run(run))
+    run = run_finetune(loaded, fresh=fresh, force=force, profile=profile)
+    if is_main_process() and not starts_processes(loaded.parallel):  # what it started has said it
+        typer.echo(describe_run(run))
 
 
 @app.command(name="eval")
@@ -258,40 +290,6 @@ def chat(
         write=lambda piece: typer.echo(piece, nl=False),
         say=lambda text: typer.echo(text, err=True),
     )
-
-
-@tokenizers.command("train")
-def train_tokenizer(
-    recipe: Annotated[str, typer.Argument(help="The recipe whose rows are read.", show_default=False)],
-    output: Annotated[Path, typer.Option(help="The folder for the tokenizer.", show_default=False)],
-    overrides: Overrides = None,
-    algorithm: Annotated[
-        str, typer.Option(help="byte-level-bpe, bpe, wordpiece or unigram.")
-    ] = "byte-level-bpe",
-    vocab_size: Annotated[int, typer.Option(help="Tokens at most, special ones included.")] = 8000,
-    special_token: Annotated[
-        list[str] | None, typer.Option(help="A further special token; can be given again.")
-    ] = None,
-    normalizer: Annotated[
-        str, typer.Option(help="auto, none, nfc, nfkc, nfkc-lowercase, bert or bert-cased.")
-    ] = "auto",
-    allow: Allow = False,
-) -> None:
-    """Train a tokenizer on a recipe's own rows, for a model from scratch."""
-    from ftkit.recipe import load_recipe
-
-    loaded = load_recipe(recipe, overrides or (), allow=allow)
-    from ftkit.training.tokenizer import train_tokenizer as run_training
-
-    made = run_training(
-        loaded,
-        output,
-        algorithm=algorithm,
-        vocab_size=vocab_size,
-        special_tokens=special_token or (),
-        normalizer=normalizer,
-    )
-    typer.echo(f"{len(made)} tokens in {output}; use it: model.tokenizer: {output}")
 
 
 @app.command()

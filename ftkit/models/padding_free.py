@@ -67,6 +67,24 @@ def without_padding(model: Any) -> Iterator[None]:
             handle.remove()
 
 
+@contextmanager
+def attending_apart(model: Any, lengths: list[int]) -> Iterator[None]:
+    """Let a model take one row of these lengths, one behind the other, as rows of their own.
+
+    Args:
+        model: also under an adapter; it gets no attention mask, and a position for each token.
+        lengths: tokens of the rows.
+    """
+    body = find_body(model)
+    before = body.config._attn_implementation
+    _register()
+    body.config._attn_implementation, _layout.lengths = NAME, lengths
+    try:
+        yield
+    finally:
+        body.config._attn_implementation, _layout.lengths = before, []
+
+
 def find_body(model: Any) -> Any:
     """Return the part of a model that ends in hidden states, under adapters and torch's wrappers."""
     while not hasattr(model, "base_model"):
@@ -88,7 +106,7 @@ def can_do_without_padding(model: Any, longest: int) -> bool:
         longest: tokens of the longest row; a model whose layers see a shorter window keeps its padding.
     """
     body = find_body(model)
-    if not _is_candidate(body, longest):
+    if not may_do_without_padding(model, longest):
         return False
     if body not in _FIRST_PLACES:
         after_padding = (body.config.pad_token_id or 0) + 1  # where RoBERTa's positions begin
@@ -100,8 +118,9 @@ def can_do_without_padding(model: Any, longest: int) -> bool:
     return _FIRST_PLACES[body] is not None
 
 
-def _is_candidate(body: Any, longest: int) -> bool:
-    config = body.config
+def may_do_without_padding(model: Any, longest: int) -> bool:
+    """Tell whether a model's configuration speaks against running it without padding; nothing is tried."""
+    config = find_body(model).config
     windows = [
         getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "local_attention")
     ]

@@ -11,6 +11,8 @@ from ftkit.pipeline.finetuning import describe_run, finetune
 from ftkit.pipeline.pushing import push_run
 from ftkit.pipeline.scoring_runs import evaluate
 from ftkit.pipeline.showing_runs import write_report
+from ftkit.pipeline.slurm import make_slurm_script
+from ftkit.pipeline.verifying import verify_run
 
 __all__ = [
     "check",
@@ -22,7 +24,9 @@ __all__ = [
     "evaluate",
     "finetune",
     "foresee_cache",
+    "make_slurm_script",
     "preview_data",
     "push_run",
+    "verify_run",
     "write_report",
 ]

@@ -17,13 +17,11 @@ from ftkit.checks.leakage import check_leakage
 from ftkit.checks.progress import check_progress
 from ftkit.checks.resources import (
     Probe,
-    Sizes,
     check_disk,
     check_memory,
     count_classes,
     estimate_seconds,
     judge_probe,
-    read_total_bytes,
     run_probe,
 )
 from ftkit.checks.schedule import check_learning_rate, check_schedule_fits
@@ -54,8 +52,10 @@ from ftkit.recipe import Recipe, describe_code, dump_recipe, load_recipe
 from ftkit.runs import RunFolder, check_writable, claim_run_folder
 from ftkit.tasks.encoding import RULES, choose_held_out
 from ftkit.training.arguments import count_total_steps
+from ftkit.training.footprint import Footprint, measure_training
 from ftkit.training.loop import read_lengths
-from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes
+from ftkit.training.memory import choose_limit, read_free_bytes, read_total_bytes
+from ftkit.training.sharding import count_shards
 from ftkit.training.steps import MicroBatchLimit, count_steps, plan_epoch
 
 if TYPE_CHECKING:
@@ -263,17 +263,22 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         num_examples=ready.num_per_epoch,
         validates="validation" in ready.splits,
     )
-    sizes = _measure_sizes(recipe, ready, adapted)
+    lengths, device = read_lengths(split.examples), base.model.device
+    footprint = measure_training(
+        base.model if adapted is None else adapted,
+        base.precision,
+        training,
+        longest=max(lengths),
+        device_type=device.type,
+    )
     method = "adapter" if adapted is not None else "random" if recipe.model.base is None else "full"
-    yield from check_learning_rate(training, method=method, num_parameters=sizes.num_parameters)
-    lengths = read_lengths(split.examples)
-    device = base.model.device
+    yield from check_learning_rate(training, method=method, num_parameters=footprint.num_parameters)
     limit = choose_limit(
         training.micro_batch_size,
         device_type=device.type,
-        free_bytes=read_free_bytes(device),
-        bytes_per_token=sizes.num_values,
         longest=int(lengths.max()),
+        footprint=footprint,
+        free_bytes=read_free_bytes(device),
     )
     first_step = _plan_epoch(recipe, ready)[0]
     probe = run_probe(base, ready.task, split, first_step, limit=limit, seed=training.seed)
@@ -284,34 +289,16 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         num_classes=count_classes(ready.task, base.model, base.labels),
     )
     yield from check_memory(
-        sizes,
+        footprint,
         tokens_at_once=_count_tokens_at_once(limit, int(lengths.max())),
         free_bytes=read_free_bytes(device),
         total_bytes=read_total_bytes(device),
         device=str(device),
+        num_shards=count_shards(recipe.parallel, device.type),
     )
-    yield _estimate_time(recipe, ready, probe, lengths, sizes)
+    yield _estimate_time(recipe, ready, probe, lengths, footprint)
     yield from check_disk(
-        Path(str(recipe.output_dir)), sizes=sizes, num_checkpoints=_count_checkpoints(recipe)
-    )
-
-
-def _measure_sizes(recipe: Recipe, ready: Ready, adapted: Any | None) -> Sizes:
-    base = ready.base
-    weights = next(iter(base.model.parameters()))
-    subject = adapted if adapted is not None else base.model
-    return Sizes(
-        num_parameters=sum(each.numel() for each in base.model.parameters()),
-        num_trained=sum(each.numel() for each in subject.parameters() if each.requires_grad),
-        bytes_per_weight=weights.element_size(),
-        num_values=estimate_bytes_per_token(
-            base.model.config,
-            bytes_per_value=2
-            if base.precision.compute in ("bfloat16", "float16")
-            else weights.element_size(),
-            checkpointing=recipe.training.gradient_checkpointing,
-            has_lm_head=base.model.get_output_embeddings() is not None,
-        ),
+        Path(str(recipe.output_dir)), footprint=footprint, num_checkpoints=_count_checkpoints(recipe)
     )
 
 
@@ -325,7 +312,7 @@ def _count_checkpoints(recipe: Recipe) -> int:
 
 
 def _estimate_time(
-    recipe: Recipe, ready: Ready, probe: Probe, lengths: NDArray[np.int64], sizes: Sizes
+    recipe: Recipe, ready: Ready, probe: Probe, lengths: NDArray[np.int64], footprint: Footprint
 ) -> Finding:
     """Say about how long the run takes, scoring without generation included."""
     from ftkit.training.callbacks import format_seconds
@@ -346,7 +333,7 @@ def _estimate_time(
         probe,
         train_tokens=epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths),
         scored_tokens=final + times * scored.get("validation", 0),
-        trained_share=sizes.num_trained / sizes.num_parameters,
+        trained_share=footprint.num_trained / footprint.num_parameters,
     )
     message = (
         f"about {format_seconds(seconds)} from the pace of one forward pass; texts that are written to be "

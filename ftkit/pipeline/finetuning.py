@@ -9,9 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Changes, Leakage, Mixture
+from ftkit.errors import RecipeError
 from ftkit.evaluation.analysis import EMPTY, analyse
 from ftkit.evaluation.report import (
     CHOSEN_NOTE,
@@ -38,6 +40,7 @@ from ftkit.models import (
 )
 from ftkit.pipeline.checking import add_checks, check_before_start
 from ftkit.pipeline.further_scores import add_further
+from ftkit.pipeline.launching import launch, starts_processes
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import claim, read_recipe, wait_for_all, write_start
 from ftkit.recipe import Recipe
@@ -48,8 +51,10 @@ from ftkit.runs import (
     discard_unstarted,
     hold_run,
     is_main_process,
+    is_started_again,
     read_json,
     read_saved_run,
+    said_before,
     write_json,
     write_json_lines,
     write_text,
@@ -70,6 +75,7 @@ def finetune(
     *,
     fresh: bool = False,
     force: bool = False,
+    profile: int | None = None,
     **sections: Any,
 ) -> Run:
     """Fine-tune one model as the recipe says and report how much it helped.
@@ -78,6 +84,8 @@ def finetune(
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         fresh: replace an older run in the same output_dir.
         force: start even where `ftkit.check` says that the run would be useless.
+        profile: write where the time of so many steps went, as `training.profile` does; None for what the
+            recipe says.
         sections: `task`, `model`, `data`, `adapter`, `training`, `evaluation`, `output_dir`, as in a recipe.
 
     Returns:
@@ -87,14 +95,33 @@ def finetune(
         FtkitError: anything that the user can mend; nothing half-written is left behind.
     """
     recipe = read_recipe(recipe, sections)
+    if profile is not None:
+        recipe = ask_for_profile(recipe, profile)
+    if starts_processes(recipe.parallel):
+        launch(recipe, fresh=fresh, force=force)
+        return Run(RunFolder(Path(str(recipe.output_dir))))
+    fresh = not is_started_again() and fresh
     with hold_run(str(recipe.output_dir)) if is_main_process() else nullcontext():
         return run_stages(recipe, fresh=fresh, force=force)
+
+
+def ask_for_profile(recipe: Recipe, num_steps: int) -> Recipe:
+    """Return the recipe with `training.profile` set.
+
+    Raises:
+        RecipeError: not one step or more.
+    """
+    if num_steps < 1:
+        raise RecipeError(f"profile: is {num_steps}; give a number of steps, at least 1")
+    training = recipe.training.model_copy(update={"profile": num_steps})
+    return recipe.model_copy(update={"training": training})
 
 
 def run_stages(recipe: Recipe, *, fresh: bool, force: bool = False) -> Run:
     """Do what a recipe says, in a run folder that no other process works in."""
     folder, continued = claim(recipe, fresh=fresh)
-    ready = make_ready(recipe)
+    with said_before():
+        ready = make_ready(recipe)
     checked = check_before_start(recipe, ready, forced=force)
     task, splits, base, label_counts = ready.task, ready.splits, ready.base, ready.label_counts
     metrics, best_metric, mixture, further = ready.metrics, ready.best_metric, ready.mixture, ready.further
@@ -169,6 +196,34 @@ def tune(
     mixture: Mixture | None = None,
 ) -> TrainingResult:
     """Train the base in place and save it; an adapter is saved by itself and then merged."""
+    result = train_base(
+        recipe, task, base, splits, folder, metrics, best_metric, label_counts, mixture=mixture
+    )
+    if recipe.adapter is not None:
+        if is_main_process():
+            save_adapter(base.model, base.tokenizer, folder.adapter)
+        base.model = merge_adapter(base.model)
+    if is_main_process():
+        save_model(base.model, base.tokenizer, folder.model)
+    base.threshold = find_threshold(base, task, splits.get("validation"))
+    note_threshold(folder, "tuned", base.threshold)
+    return result
+
+
+def train_base(
+    recipe: Recipe,
+    task: Task,
+    base: Checkpoint,
+    splits: Mapping[str, Split],
+    folder: RunFolder,
+    metrics: Sequence[str],
+    best_metric: tuple[str, bool],
+    label_counts: Mapping[str, int],
+    *,
+    mixture: Mixture | None = None,
+    last_step: int | None = None,
+) -> TrainingResult:
+    """Put the recipe's adapter on the base and train, up to `last_step` where that is given."""
     from transformers import set_seed
 
     from ftkit.training.loop import train
@@ -189,12 +244,13 @@ def tune(
         evaluation = recipe.evaluation
         return score_model(base, task, validation, metrics, evaluation, finds_threshold=True).scores
 
-    result = train(
+    return train(
         base,
         task,
         splits["train"],
         training=recipe.training,
         evaluation=recipe.evaluation,
+        parallel=recipe.parallel,
         folder=folder,
         validate=validate if validation else None,
         best_metric=best_metric,
@@ -206,16 +262,8 @@ def tune(
             multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
         ),
         mixture=mixture,
+        last_step=last_step,
     )
-    if recipe.adapter is not None:
-        if is_main_process():
-            save_adapter(base.model, base.tokenizer, folder.adapter)
-        base.model = merge_adapter(base.model)
-    if is_main_process():
-        save_model(base.model, base.tokenizer, folder.model)
-    base.threshold = find_threshold(base, task, validation)
-    note_threshold(folder, "tuned", base.threshold)
-    return result
 
 
 def note_threshold(folder: RunFolder, who: str, threshold: float | None) -> None:

@@ -32,6 +32,7 @@ from ftkit.tasks.encoding import (
 )
 from ftkit.tasks.example_streams import open_examples
 from ftkit.training.checks import check_training
+from ftkit.training.machine import import_libraries
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def make_ready(recipe: Recipe) -> Ready:
     """
     task = get_task(recipe.task)
     check_settings(recipe.task, task, recipe.data, recipe.training)
+    import_libraries()
     check_training(recipe.training, recipe.evaluation)
     check_names(task, recipe.evaluation)
     prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=task.COLUMNS)

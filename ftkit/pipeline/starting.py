@@ -27,6 +27,7 @@ from ftkit.models import (
 from ftkit.recipe import Recipe, dump_recipe, load_recipe, make_recipe
 from ftkit.reporting.examples import describe_examples
 from ftkit.runs import (
+    STARTED_BY_US,
     RunFolder,
     claim_run_folder,
     is_main_process,
@@ -122,22 +123,33 @@ def write_info(
     """Write recipe, versions, fingerprints and what happened to the rows."""
     info = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": shlex.join(sys.argv),
+        "command": os.environ.get(STARTED_BY_US) or shlex.join(sys.argv),
         "task": recipe.task,
         "labels": list(base.labels),
         "problem_type": getattr(task, "PROBLEM_TYPE", None),
         "seed": recipe.training.seed,
         "precision": vars(base.precision),
         "device": str(base.model.device),
-        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}},
+        "versions": list_versions(),
         "checks": checked.as_dict(),
-        "fingerprints": {
-            **{f"data.{name}": split.rows.fingerprint for name, split in splits.items()},
-            "model": base.fingerprint,
-            "tokenizer": fingerprint_tokenizer(base.tokenizer),
-        },
+        "fingerprints": list_fingerprints(splits, base),
+        "num_processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
     start_run(folder, dump_recipe(recipe), info, continued=continued)
     if not (recipe.data.streaming and folder.find_checkpoint()):  # a stream goes on writing in it
         write_json_lines(folder.data / "rejected.jsonl", changes)
     write_json(folder.data / "examples.json", describe_examples(splits, task, base.tokenizer))
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a run depends on."""
+    return {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}}
+
+
+def list_fingerprints(splits: Mapping[str, Split], base: Checkpoint) -> dict[str, str]:
+    """Return what identifies the rows of every split, the base and its tokenizer."""
+    return {
+        **{f"data.{name}": split.rows.fingerprint for name, split in splits.items()},
+        "model": base.fingerprint,
+        "tokenizer": fingerprint_tokenizer(base.tokenizer),
+    }

@@ -1,6 +1,6 @@
 """Recipes: every setting of a run, read from a file and checked before anything starts."""
 
-from ftkit.recipe.dumping import dump_recipe
+from ftkit.recipe.dumping import dump_recipe, list_rows_in_memory
 from ftkit.recipe.known_names import OWNED_ARGUMENTS
 from ftkit.recipe.loading import change_evaluation, load_recipe, make_recipe, read_evaluation_words
 from ftkit.recipe.names import TASKS
@@ -15,6 +15,7 @@ from ftkit.recipe.sections import (
     GenerationSection,
     HarnessSection,
     ModelSection,
+    ParallelSection,
     Recipe,
     TrainingSection,
 )
@@ -35,12 +36,14 @@ __all__ = [
     "GenerationSection",
     "HarnessSection",
     "ModelSection",
+    "ParallelSection",
     "Recipe",
     "Starter",
     "TrainingSection",
     "change_evaluation",
     "describe_code",
     "dump_recipe",
+    "list_rows_in_memory",
     "load_recipe",
     "make_json_schema",
     "make_recipe",

@@ -1,6 +1,7 @@
 """What settings must be together: checked on the recipe as written, so that all mistakes come at once."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
         _check_early_stopping(training, data, evaluation),
         _check_best_metric(evaluation),
         _check_arguments(_take_mapping(training, "arguments")),
+        _check_parallel(_take_mapping(values, "parallel"), training),
         find_secrets(values),
     )
     return [conflict for check in checks for conflict in check]
@@ -214,3 +216,31 @@ def _check_arguments(arguments: Mapping[str, Any]) -> Iterator[Conflict]:
         if instead is not None:
             advice = f"write {instead} instead" if names_setting(instead) else instead
             yield ("training", "arguments", name), f"ftkit sets this itself; {advice}"
+
+
+def _check_parallel(parallel: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[Conflict]:
+    num_hosts, rank = parallel.get("num_hosts", 1), parallel.get("host_rank")
+    rendezvous, strategy = parallel.get("rendezvous"), parallel.get("strategy", "auto")
+    if isinstance(num_hosts, int) and num_hosts > 1 and rendezvous is None:
+        yield ("parallel", "rendezvous"), "missing; several hosts need an address where they meet: HOST:PORT"
+    if num_hosts == 1:
+        for key in ("rendezvous", "host_rank"):
+            if parallel.get(key) is not None:
+                yield ("parallel", key), "does nothing on one host; set parallel.num_hosts, or take it out"
+    elif isinstance(rank, int) and isinstance(num_hosts, int) and rank >= num_hosts:
+        yield ("parallel", "host_rank"), f"must be below parallel.num_hosts, {num_hosts}; found {rank}"
+    if isinstance(rendezvous, str) and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}", rendezvous):
+        yield (
+            ("parallel", "rendezvous"),
+            f"must be HOST:PORT, such as 10.0.0.1:29400; found {show(rendezvous)}",
+        )
+    if rank is not None and parallel.get("max_restarts"):
+        problem = (
+            "does not go with parallel.max_restarts: hosts with fixed numbers cannot meet again; take it out"
+        )
+        yield ("parallel", "host_rank"), problem
+    if parallel.get("shard_size") is not None and strategy == "ddp":
+        yield ("parallel", "shard_size"), "does nothing with strategy: ddp; set parallel.strategy: fsdp"
+    if strategy == "fsdp" and training.get("l1_penalty"):
+        problem = "does not go with parallel.strategy: fsdp, where no device has all weights; take one out"
+        yield ("training", "l1_penalty"), problem

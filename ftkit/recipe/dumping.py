@@ -41,17 +41,20 @@ def dump_recipe(recipe: Recipe) -> str:
     """
     values = recipe.model_dump(exclude={"data": {"train", "validation", "test"}})
     sources = {key: getattr(recipe.data, key) for key in ("train", "validation", "test")}
-    written = {key: _write_source(source) for key, source in sources.items()}
-    values["data"] = {**written, **values["data"]}
-    in_memory = [f"data.{key}" for key in sources if written[key] is not sources[key]]
+    values["data"] = {**{key: _write_source(source) for key, source in sources.items()}, **values["data"]}
     for name, also in recipe.evaluation.also.items():
         values["evaluation"]["also"][name]["data"] = _write_source(also.data)
-        in_memory += [f"evaluation.also.{name}.data"] * (_write_source(also.data) is not also.data)
     header = _HEADER
-    if in_memory:
-        names = ", ".join(in_memory)
+    if names := ", ".join(list_rows_in_memory(recipe)):
         header += f"# The rows of {names} were given in memory, by a notebook: name a file to run it again.\n"
     return header + to_yaml(values)
+
+
+def list_rows_in_memory(recipe: Recipe) -> list[str]:
+    """Name the settings whose rows were given in memory, so that no file can hold them."""
+    sources = {f"data.{key}": getattr(recipe.data, key) for key in ("train", "validation", "test")}
+    sources |= {f"evaluation.also.{name}.data": also.data for name, also in recipe.evaluation.also.items()}
+    return [name for name, source in sources.items() if _write_source(source) is not source]
 
 
 def to_yaml(values: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
     "training": [{"type": "null"}],
     "evaluation": [{"type": "null"}],
     "checks": [{"type": "null"}],
+    "parallel": [{"type": "null"}],
 }
 """What the key of a section can hold besides the mapping of its settings."""
 

@@ -21,6 +21,7 @@ from ftkit.recipe.sections import (
     LeakageSection,
     MixingSection,
     ModelSection,
+    ParallelSection,
     Recipe,
     Section,
     SplitSection,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[Section]] = {
     "evaluation": EvaluationSection,
     "evaluation.generation": GenerationSection,
     "checks": ChecksSection,
+    "parallel": ParallelSection,
     "evaluation.code": CodeSection,
     "evaluation.harness": HarnessSection,
 }

@@ -50,11 +50,12 @@ KINDS = (
     ("learning_rate", "Learning rate", "", 1.0),
     ("grad_norm", "Gradient norm", "before clipping", 1.0),
     ("tokens_per_second", "Throughput", "tokens/s", 1.0),
+    ("utilisation", "Model FLOPs utilisation", "% of a measured matrix product", 100.0),
     ("peak_memory_gb", "Memory", "GB, the most so far", 1.0),
 )
 """Key in metrics.jsonl, title, unit, factor."""
 
-NOISY = frozenset({"loss", "grad_norm", "tokens_per_second"})
+NOISY = frozenset({"loss", "grad_norm", "tokens_per_second", "utilisation"})
 
 
 def read_course(lines: Iterable[Mapping[str, Any]]) -> Course:

@@ -113,6 +113,7 @@ def list_facts(run: SavedRun) -> list[tuple[str, str]]:
         ("training time", _show(training.get("seconds"), format_seconds)),
         ("tokens trained on", _show(training.get("num_tokens"), format_count)),
         ("tokens per second", _show(training.get("tokens_per_second"), format_count)),
+        ("FLOPs utilisation", _show(training.get("utilisation"), lambda value: f"{value:.0%}")),
         ("memory", _show(training.get("peak_memory_bytes"), format_bytes)),
         ("device", str(run.info.get("device", ""))),
         ("weights of step", _show(training.get("best_step"), format_count)),

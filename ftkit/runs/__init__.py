@@ -21,10 +21,12 @@ from ftkit.runs.folder import (
     open_run_folder,
     start_run,
 )
+from ftkit.runs.launched import STARTED_BY_US, hand_over, is_started_again, said_before
 from ftkit.runs.lock import hold_run
 from ftkit.runs.saved import SavedRun, find_runs, read_saved_run
 
 __all__ = [
+    "STARTED_BY_US",
     "RunFolder",
     "SavedRun",
     "append_json_line",
@@ -33,8 +35,10 @@ __all__ = [
     "discard_unstarted",
     "find_runs",
     "flatten_settings",
+    "hand_over",
     "hold_run",
     "is_main_process",
+    "is_started_again",
     "list_checkpoints",
     "open_binary_to_replace",
     "open_run_folder",
@@ -42,6 +46,7 @@ __all__ = [
     "read_json",
     "read_json_lines",
     "read_saved_run",
+    "said_before",
     "start_run",
     "write_json",
     "write_json_lines",

@@ -24,6 +24,9 @@ PASSIVE_SETTINGS = (
     "training.save_total_limit",
     "training.micro_batch_size",
     "training.gradient_checkpointing",
+    "training.profile",
+    *("parallel.strategy", "parallel.shard_size", "parallel.num_devices", "parallel.num_hosts"),
+    *("parallel.rendezvous", "parallel.host_rank", "parallel.rendezvous_timeout", "parallel.max_restarts"),
     *("checks.rows_without_loss", "checks.rows_left_out", "checks.answers_cut"),
     *("checks.answers_without_stop", "checks.prompts_changed", "checks.unknown_tokens"),
 )
@@ -80,6 +83,11 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Events for tensorboard, where the recipe reports to it."""
         return self.path / "tensorboard"
+
+    @property
+    def profile(self) -> Path:
+        """Where the time of some steps went, with `training.profile`."""
+        return self.path / "profile"
 
     @property
     def page(self) -> Path:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data import Column
 from ftkit.data.problems import show
 from ftkit.errors import ModelError
 from ftkit.tasks import next_token
-from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render, place_tokens
+from ftkit.tasks.assistant_spans import TurnMarks, find_assistant_spans, find_marks, make_render
 from ftkit.tasks.batching import in_batches
 from ftkit.tasks.conversations import (
     ANSWER_COLUMNS,
     PROMPT_COLUMNS,
     Conversation,
     read_conversation,
-    read_weight,
 )
 from ftkit.tasks.lengths import describe_too_long
 from ftkit.tasks.next_token import (
@@ -33,7 +31,8 @@ from ftkit.tasks.next_token import (
 )
 from ftkit.tasks.padding import IGNORED, pad_sequences
 from ftkit.tasks.protocol import Encoding, Reject, Row
-from ftkit.tasks.tokenizing import tokenize, tokenize_ahead
+from ftkit.tasks.rendering import render_rows, shorten, tokenize_rendered
+from ftkit.tasks.tokenizing import tokenize_ahead
 
 if TYPE_CHECKING:
     import torch
@@ -98,19 +97,6 @@ TOO_LONG = ("truncate", "drop", "error")
 GENERATES = True
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A conversation as text, and where of it the loss is."""
-
-    text: str
-    spans: list[tuple[int, int]]
-    """Start and end of each assistant's turn, in characters."""
-    weights: list[float]
-    """How much each of these turns counts; 0 for one without loss."""
-    other_weight: float
-    """How much everything else counts."""
-
-
 def check_row(row: Row, encoding: Encoding) -> str | None:
     """Say why a row is no conversation, or return None."""
     try:
@@ -158,7 +144,7 @@ def split_answer(row: Row, tokenizer: PreTrainedTokenizerBase, encoding: Encodin
     """
     marks = check_template(tokenizer)
     conversation = read_conversation(row, prefix=encoding.source_prefix)
-    fitted, _ = _shorten(conversation, tokenizer, marks, encoding)
+    fitted, _ = shorten(conversation, tokenizer, marks, encoding)
     turns = fitted.messages
     last = max(place for place, turn in enumerate(turns) if turn["role"] == "assistant")
     if last == 0:
@@ -201,9 +187,9 @@ def encode(
             "the chat template ends an answer with no special token: the model cannot learn to stop"
         )
     batches = in_batches(
-        _render_rows(rows, tokenizer, marks, encoding, reject), 128, measure=lambda item: len(item[2].text)
+        render_rows(rows, tokenizer, marks, encoding, reject), 128, measure=lambda item: len(item[2].text)
     )
-    encoded = tokenize_ahead(batches, lambda batch: _tokenize([each for _, _, each in batch], tokenizer))
+    encoded = tokenize_ahead(batches, lambda batch: tokenize_rendered([item[2] for item in batch], tokenizer))
     for batch, examples in encoded:
         for (index, conversation, _), example in zip(batch, examples, strict=True):
             fitting = _fit(index, conversation, example, tokenizer, marks, encoding, reject)
@@ -266,57 +252,6 @@ def check_template(tokenizer: PreTrainedTokenizerBase) -> TurnMarks:
         raise ModelError(f"the tokenizer's chat template fails on a plain exchange: {error}") from error
 
 
-def _render_rows(
-    rows: Iterable[tuple[int, Row]],
-    tokenizer: PreTrainedTokenizerBase,
-    marks: TurnMarks,
-    encoding: Encoding,
-    reject: Reject,
-) -> Iterator[tuple[int, Conversation, Rendered]]:
-    """Write conversations as text; those that the template refuses are reported."""
-    for index, row in rows:
-        conversation = read_conversation(row, prefix=encoding.source_prefix)
-        try:
-            yield index, conversation, _render(conversation, tokenizer, marks, encoding)
-        except Exception as error:  # noqa: BLE001 - a template raises whatever Jinja raises
-            reject(index, "template:error", f"the chat template refuses the conversation: {error}")
-
-
-def _render(
-    conversation: Conversation, tokenizer: PreTrainedTokenizerBase, marks: TurnMarks, encoding: Encoding
-) -> Rendered:
-    render = make_render(tokenizer, conversation.tools)
-    text, spans = find_assistant_spans(conversation.messages, render, marks)
-    weights = [
-        conversation.weight * read_weight(turn.get("weight"), "weight")
-        for turn in conversation.messages
-        if turn["role"] == "assistant"
-    ]
-    if encoding.train_on == "last":
-        weights = [0.0] * (len(weights) - 1) + weights[-1:]
-    return Rendered(text, spans, weights, conversation.weight if encoding.train_on == "all" else 0.0)
-
-
-def _tokenize(rendered: Sequence[Rendered], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, list[Any]]]:
-    texts = [each.text for each in rendered]
-    # The template has written the special tokens.
-    tokens = tokenize(tokenizer, texts, add_special_tokens=False, with_offsets=True)
-    examples: list[dict[str, list[Any]]] = []
-    for ids, offsets, each in zip(tokens.ids, tokens.offsets, rendered, strict=True):
-        places = place_tokens([end for _, end in offsets], each.spans)
-        weights = [each.other_weight if place is None else each.weights[place] for place in places]
-        labels = [token if weight else IGNORED for token, weight in zip(ids, weights, strict=True)]
-        different = {weight for weight in weights if weight}
-        examples.append(
-            {
-                "input_ids": ids,
-                "labels": labels,
-                "weights": weights if len(different) > 1 else list(different or {0.0}),
-            }
-        )
-    return examples
-
-
 def _fit(
     index: int,
     conversation: Conversation,
@@ -328,7 +263,7 @@ def _fit(
 ) -> dict[str, list[Any]] | None:
     """Return an example that is not too long, or None when the row is left out."""
     num_tokens = len(example["input_ids"])
-    fitted, example = _shorten(conversation, tokenizer, marks, encoding, example)
+    fitted, example = shorten(conversation, tokenizer, marks, encoding, example)
     detail = describe_too_long(num_tokens, encoding.max_tokens)
     if len(example["input_ids"]) > encoding.max_tokens:
         rule = "too_long:drop" if encoding.too_long == "truncate" else f"too_long:{encoding.too_long}"
@@ -349,39 +284,3 @@ def _list_left_out(whole: Conversation, fitted: Conversation) -> str:
     first = whole.messages[numbers[0] - 1]
     which = f"message {numbers[0]}" if len(numbers) == 1 else f"messages {numbers[0]} to {numbers[-1]}"
     return f"{which}, from {first['role']}: {show(first['content'])}"
-
-
-def _shorten(
-    conversation: Conversation,
-    tokenizer: PreTrainedTokenizerBase,
-    marks: TurnMarks,
-    encoding: Encoding,
-    example: dict[str, list[Any]] | None = None,
-) -> tuple[Conversation, dict[str, list[Any]]]:
-    """Leave out early exchanges until the rest fits, where `too_long` is `truncate`.
-
-    Returns:
-        What is left of the conversation, and its example.
-    """
-    example = example or _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
-    while encoding.too_long == "truncate" and len(example["input_ids"]) > encoding.max_tokens:
-        shorter = drop_first_exchange(conversation)
-        if shorter is None:
-            break
-        conversation = shorter
-        example = _tokenize([_render(conversation, tokenizer, marks, encoding)], tokenizer)[0]
-    return conversation, example
-
-
-def drop_first_exchange(conversation: Conversation) -> Conversation | None:
-    """Leave out the messages from the first user's turn to the next one.
-
-    Returns:
-        The rest; None where that turn is the only one, or the last answer is among what would go.
-    """
-    messages = conversation.messages
-    users = [place for place, message in enumerate(messages) if message["role"] == "user"]
-    answers = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
-    if len(users) < 2 or not answers or answers[-1] < users[1]:
-        return None
-    return replace(conversation, messages=messages[: users[0]] + messages[users[1] :])

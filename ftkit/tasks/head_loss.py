@@ -56,7 +56,35 @@ def sum_losses(
         )
         return losses.sum() if weights is None else (losses * weights).sum()
     hidden = read_hidden(model, inputs, positions)
-    head: Any = find_head(model)
+    return apply_head(
+        hidden,
+        find_head(model),
+        targets,
+        weights=weights,
+        label_smoothing=label_smoothing,
+        transform=transform,
+    )
+
+
+def apply_head(
+    hidden: torch.Tensor,
+    head: Any,
+    targets: torch.Tensor,
+    *,
+    transform: Transform,
+    weights: torch.Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
+    """Return the cross-entropy summed over some positions, a scalar, computed chunk by chunk.
+
+    Args:
+        hidden: what the head reads there, shape (items, hidden).
+        head: a linear layer.
+        targets: what stands there, shape (items,).
+        transform: what stands between the head's product and the logits.
+        weights: how much each counts, shape (items,).
+        label_smoothing: share of each target that is spread over the vocabulary.
+    """
     total: torch.Tensor = _function().apply(
         hidden, head.weight, head.bias, targets, weights, label_smoothing, transform
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def make_arguments(
     world_size: int,
     device_type: str,
     best_metric: tuple[str, bool] | None,
+    sharding: Mapping[str, Any] | None = None,
 ) -> TrainingArguments:
     """Translate settings.
 
@@ -57,6 +59,7 @@ def make_arguments(
         world_size: number of processes.
         device_type: of the device that trains, such as `cpu`; decided already, so that Trainer agrees.
         best_metric: name and whether greater is better; None when nothing is scored while training.
+        sharding: arguments from `make_shard_arguments`; None where every process has a copy of all.
 
     Raises:
         RecipeError: `training.arguments` has what `TrainingArguments` does not know or refuses.
@@ -94,7 +97,7 @@ def make_arguments(
             greater_is_better=best_metric[1] if best_metric else None,
             **_make_intervals("save", training.checkpoint_every),
             **_make_intervals("eval", evaluation.every if best_metric else "never"),
-            **{**training.arguments, "use_cpu": device_type == "cpu"},
+            **{**training.arguments, **(sharding or {}), "use_cpu": device_type == "cpu"},
         )
     except (ValueError, TypeError, ImportError) as error:
         raise RecipeError(f"training: TrainingArguments refuses the settings: {error}") from error

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ftkit.runs import append_json_line, write_text
+from ftkit.training.profiling import StepProfile
 
 UNITS = ((3600, "h"), (60, "min"))
 
@@ -139,9 +140,10 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
 
 class StopOnSignal(TrainerCallback):  # type: ignore[misc]
-    """Ends training at the next step, with a checkpoint, when the user presses Ctrl-C."""
+    """Ends training with a checkpoint: at the next step when a signal comes, or after a given one."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_step: int | None = None) -> None:
+        self.last_step = last_step
         self.signal: int | None = None
         self.stops = False
 
@@ -172,7 +174,7 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Save and stop once a signal has come, to any of the processes."""
-        if _agree(self.signal is not None, args):
+        if _agree(self.signal is not None or state.global_step == self.last_step, args):
             self.stops = control.should_save = control.should_training_stop = True
 
     def on_epoch_end(
@@ -181,6 +183,25 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
         """Keep the end of a broken-off epoch from being scored and saved as if it were whole."""
         if self.stops and not is_epoch_over(state):
             control.should_save = control.should_evaluate = False
+
+
+class ProfileSteps(TrainerCallback):  # type: ignore[misc]
+    """Tells a profile when a step is done, and when the run is."""
+
+    def __init__(self, profile: StepProfile) -> None:
+        self.profile = profile
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """End a step."""
+        self.profile.end_step()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write what was seen of a run that was shorter."""
+        self.profile.finish()
 
 
 class SaveAfterEpoch(TrainerCallback):  # type: ignore[misc]

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import DataError, InterruptedRun
+from ftkit.errors import InterruptedRun
 from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
-from ftkit.recipe import read_duration
+from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.memory import choose_limit, estimate_bytes_per_token, read_free_bytes, read_peak_bytes
-from ftkit.training.steps import MicroBatchLimit, StepSampler
+from ftkit.training.feeding import open_feed, read_processes
+from ftkit.training.footprint import measure_training
+from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
+from ftkit.training.profiling import StepProfile
+from ftkit.training.sharding import (
+    copy_without_weights,
+    make_shard_arguments,
+    make_whole,
+    shards_model,
+    validate_whole,
+)
+from ftkit.training.steps import MicroBatchLimit
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
-    import datasets
-    import numpy as np
-    from numpy.typing import NDArray
-    from transformers import PreTrainedModel, TrainingArguments
+    from transformers import TrainingArguments
 
-    from ftkit.data import Mixture, Rows
+    from ftkit.data import Mixture
     from ftkit.models import Checkpoint
     from ftkit.recipe import EvaluationSection, TrainingSection
     from ftkit.runs import RunFolder
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
-    from ftkit.tasks.example_streams import ExampleStream
-    from ftkit.training.streamed_steps import StreamedSteps
 
 logger = logging.getLogger(__name__)
 
@@ -55,26 +60,39 @@ class TrainingResult:
     """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
     stream: Mapping[str, Any] | None = None
     """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
+    utilisation: float | None = None
+    """Model FLOPs utilisation: the operations that the tokens need, over what the devices could do in the
+    same time; that was measured with a matrix product in the precision of the run."""
+    peak_operations_per_second: float | None = None
+    """What all devices could do."""
+    profile: dict[str, Any] | None = None
+    """Where the time of some steps went, with `training.profile`."""
+    out_of_memory: tuple[Mapping[str, int | None], ...] = ()
+    """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
+    fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        return {name: value for name, value in vars(self).items() if name not in ("trackers", "stream")}
+        left_out = {"trackers", "stream"} | ({"profile"} if self.profile is None else set())
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
-def train(
+def train(  # noqa: PLR0913 - the parts of a run
     checkpoint: Checkpoint,
     task: Task,
     split: Split,
     *,
     training: TrainingSection,
     evaluation: EvaluationSection,
+    parallel: ParallelSection | None = None,
     folder: RunFolder,
     validate: Callable[[], dict[str, float]] | None,
     best_metric: tuple[str, bool],
     class_weights: tuple[float, ...] = (),
     mixture: Mixture | None = None,
+    last_step: int | None = None,
 ) -> TrainingResult:
     """Train a model in place; a checkpoint in the run folder is continued.
 
@@ -84,12 +102,14 @@ def train(
         split: encoded rows to learn from.
         training: settings of the section `training`.
         evaluation: settings of the section `evaluation`: how often to validate.
+        parallel: settings of the section `parallel`: whether processes share the weights; None for defaults.
         folder: the run folder.
         validate: scores the model on the validation rows; None where there are none.
         best_metric: the metric that chooses the best checkpoint, and whether greater is better; unused
             without `validate`.
         class_weights: how much each label weighs in the loss; empty where all weigh the same.
         mixture: which examples an epoch has; None for each once.
+        last_step: stop after this one, with a checkpoint, as a signal would; None for all steps.
 
     Raises:
         InterruptedRun: the user stopped it; a checkpoint is there.
@@ -100,6 +120,7 @@ def train(
 
     from ftkit.training.callbacks import (
         MetricsFile,
+        ProfileSteps,
         Progress,
         RestoreSums,
         SaveAfterEpoch,
@@ -108,41 +129,36 @@ def train(
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
-    from ftkit.training.trainer import StepExamples, StepTrainer
+    from ftkit.training.trainer import StepTrainer
 
-    lengths = read_lengths(split.examples)
-    longest = int(lengths.max())
-    rows: Rows | StreamedSteps = split.rows
     world_size, rank = read_processes()
-    if split.stream is None:
-        examples: StepExamples | StreamedSteps = StepExamples(split.examples)
-        sampler: StepSampler | StreamSampler = StepSampler(
-            lengths,
-            training.batch_size,
-            seed=training.seed,
-            rank=rank,
-            world_size=world_size,
-            mixture=mixture,
-        )
-    else:
-        examples = rows = open_steps(split.stream, training, folder)
-        sampler, longest = StreamSampler(examples), max(longest, split.encoding.max_tokens)
+    lengths = read_lengths(split.examples)
+    feed = open_feed(split, training, folder, mixture, lengths=lengths, rank=rank, world_size=world_size)
+    last = folder.find_checkpoint()
+    sharding = choose_sharding(parallel or ParallelSection(), checkpoint, world_size=world_size, last=last)
     arguments = make_arguments(
         training,
         evaluation,
         checkpoint.precision,
         folder=folder.checkpoints,
-        total_steps=count_total_steps(training, len(sampler)),
+        total_steps=count_total_steps(training, len(feed.sampler)),
         world_size=world_size,
         device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,
+        sharding=sharding,
     )
-    stop = StopOnSignal()
+    pattern = copy_without_weights(checkpoint.model) if sharding else None
+    if pattern is not None and validate is not None:
+        validate = validate_whole(checkpoint, pattern, validate)
+    stop = StopOnSignal(last_step)
     callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
     if (seconds_between := read_duration(training.checkpoint_every)) is not None:
         callbacks.append(SaveByTime(seconds_between))
     callbacks.append(SaveAfterEpoch())  # the last word, after all that ask for one
+    profile = None
+    if training.profile is not None and rank == 0:
+        profile = StepProfile(training.profile, folder.profile, arguments.device)
+        callbacks.append(ProfileSteps(profile))
     if training.early_stopping_patience is not None and validate is not None:
         callbacks.append(
             EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
@@ -151,35 +167,36 @@ def train(
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
-        train_dataset=examples,
+        train_dataset=feed.examples,
         eval_dataset=split.examples
         if validate
         else None,  # Trainer insists on one; `validate` knows the rows
         callbacks=callbacks,
         task=task,
         encoding=split.encoding,
-        sampler=sampler,
-        limit=_choose_limit(checkpoint.model, training, arguments, longest),
+        sampler=feed.sampler,
+        limit=_choose_limit(checkpoint, training, arguments, feed.longest),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
-        watch=StepWatch(rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
+        watch=StepWatch(feed.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
+        profile=profile,
     )
     trainer.remove_callback(PrinterCallback)
     trackers = guard_trackers(trainer, folder.tensorboard)
-    last = folder.find_checkpoint()
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
-        if isinstance(examples, StreamedSteps):
-            examples.restore(last)
+        feed.restore(last)
     started = time.perf_counter()
     with stop.listening(), quiet_transformers():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     seconds = time.perf_counter() - started
+    if pattern is not None:
+        checkpoint.model = make_whole(pattern, trainer.model)
     state = trainer.state
-    if stop.stops and state.global_step < state.max_steps:
+    if stop.signal is not None and stop.stops and state.global_step < state.max_steps:
         for tracker in trackers:
             tracker.finish()
         raise InterruptedRun(
@@ -195,34 +212,39 @@ def train(
         tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
         num_tokens=state.num_input_tokens_seen,
         peak_memory_bytes=read_peak_bytes(arguments.device),
+        utilisation=trainer.meter.num_operations
+        / max(trainer.meter.seconds, 1e-9)
+        / trainer.read_peak_operations(),
+        peak_operations_per_second=trainer.read_peak_operations(),
+        profile=profile.describe() if profile is not None and profile.counted else None,
+        out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
-        stream=examples.describe() if isinstance(examples, StreamedSteps) else None,
+        stream=feed.describe(),
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
-        "trained %d steps in %s (%.0f tokens/s)%s",
+        "trained %d steps in %s (%.0f tokens/s, %.0f %% of what the device computes)%s",
         result.num_steps,
         format_seconds(seconds),
         result.tokens_per_second,
+        100 * (result.utilisation or 0.0),
         kept,
     )
     return result
 
 
-def open_steps(stream: ExampleStream, training: TrainingSection, folder: RunFolder) -> StreamedSteps:
-    """Open a stream of examples as the steps of a run, from the begin."""
-    from ftkit.training.streamed_steps import StreamedSteps
-
-    world_size, rank = read_processes()
-    return StreamedSteps(
-        stream,
-        num_steps=int(training.max_steps or 0),
-        batch_size=training.batch_size,
-        seed=training.seed,
-        rejected=folder.data / "rejected.jsonl",
-        rank=rank,
-        world_size=world_size,
-    )
+def choose_sharding(
+    parallel: ParallelSection, checkpoint: Checkpoint, *, world_size: int, last: Path | None
+) -> dict[str, Any] | None:
+    """Return the arguments of sharding; None where every process has a copy of all."""
+    device = checkpoint.model.device
+    memory = read_total_bytes(device) if device.type == "cuda" else 0
+    shards = shards_model(parallel, checkpoint.model, world_size=world_size, memory_bytes=memory, last=last)
+    if world_size > 1:
+        logger.info("parallel: %s over %d processes", "fsdp" if shards else "ddp", world_size)
+    elif parallel.shard_size:
+        logger.warning("parallel.shard_size: not used; there is one process")
+    return make_shard_arguments(parallel, world_size) if shards else None
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:
@@ -250,21 +272,20 @@ def read_processes() -> tuple[int, int]:
 
 
 def _choose_limit(
-    model: PreTrainedModel, training: TrainingSection, arguments: TrainingArguments, longest: int
+    checkpoint: Checkpoint, training: TrainingSection, arguments: TrainingArguments, longest: int
 ) -> MicroBatchLimit:
-    weights = next(iter(model.parameters()))
-    per_token = estimate_bytes_per_token(
-        model.config,
-        bytes_per_value=2 if arguments.bf16 or arguments.fp16 else weights.element_size(),
-        checkpointing=training.gradient_checkpointing,
-        has_lm_head=bool(model.get_output_embeddings() is not None),
-    )
+    model, device = checkpoint.model, arguments.device
+    needs_estimate = training.micro_batch_size == "auto" and device.type != "cpu"
     limit = choose_limit(
         training.micro_batch_size,
-        device_type=arguments.device.type,
-        free_bytes=read_free_bytes(arguments.device),
-        bytes_per_token=per_token,
+        device_type=device.type,
         longest=longest,
+        footprint=measure_training(
+            model, checkpoint.precision, training, longest=longest, device_type=device.type
+        )
+        if needs_estimate
+        else None,
+        free_bytes=read_free_bytes(device),
     )
     packs = not arguments.torch_compile and can_do_without_padding(model, longest)  # compiled: equal shapes
     limit = replace(limit, counts_padding=not packs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import importlib
 import os
 import platform
 
@@ -14,6 +16,21 @@ def set_up_machine() -> None:
     """Set up this process for training and evaluation; doing it again changes nothing."""
     keep_freed_memory()
     use_all_cores()
+
+
+def import_libraries() -> None:
+    """Import what every run needs, without the garbage collector, which would look through it over and over.
+
+    These imports make millions of objects that stay: a fifth of their time is the collector's.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        for name in ("datasets", "transformers.trainer", "peft"):
+            importlib.import_module(name)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def keep_freed_memory() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftkit.errors import DeviceMemoryError
 from ftkit.training.steps import MicroBatchLimit
@@ -10,6 +10,10 @@ from ftkit.training.steps import MicroBatchLimit
 if TYPE_CHECKING:
     import torch
 
+    from ftkit.training.footprint import Footprint
+
+USABLE = 0.9
+"""Share of the free memory that an estimate may fill; the rest is lost between tensors of odd sizes."""
 CPU_TOKENS = 1024
 """Tokens a micro-batch on a CPU: more gains nothing there, and logits would leave the caches."""
 MAX_TOKENS = 32_768
@@ -17,40 +21,29 @@ MAX_TOKENS = 32_768
 
 
 def choose_limit(
-    micro_batch_size: int | str, *, device_type: str, free_bytes: int, bytes_per_token: int, longest: int
+    micro_batch_size: int | str,
+    *,
+    device_type: str,
+    longest: int,
+    footprint: Footprint | None = None,
+    free_bytes: int = 0,
 ) -> MicroBatchLimit:
     """Choose the size of a micro-batch.
 
     Args:
         micro_batch_size: the setting, a number of examples or `auto`.
         device_type: of the device that trains, such as `cpu` or `cuda`.
-        free_bytes: memory that activations may take.
-        bytes_per_token: memory that one token takes, from `estimate_bytes_per_token`.
         longest: tokens of the longest example; it must fit alone, whatever the estimate.
+        footprint: of the training; not needed for a number of examples, nor on a CPU.
+        free_bytes: memory that is free with the weights loaded.
     """
     if isinstance(micro_batch_size, int):
         return MicroBatchLimit(num_examples=micro_batch_size)
     if device_type == "cpu":
         return MicroBatchLimit(num_tokens=max(CPU_TOKENS, longest))
-    fitting = int(0.6 * free_bytes / bytes_per_token)  # the rest is for fragments and the optimiser's state
-    return MicroBatchLimit(num_tokens=max(longest, min(MAX_TOKENS, fitting)))
-
-
-def estimate_bytes_per_token(
-    config: Any, *, bytes_per_value: int, checkpointing: bool, has_lm_head: bool
-) -> int:
-    """Estimate the activations that training keeps for one token, in bytes.
-
-    The 34 values per hidden unit and layer are those of Korthikanti et al., "Reducing Activation
-    Recomputation in Large Transformer Models" (2022), section 4.1, without the attention's square, which
-    SDPA does not keep; the logits are kept in float32 with their gradient.
-    """
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    hidden = getattr(text, "hidden_size", 1024)
-    layers = getattr(text, "num_hidden_layers", 24)
-    per_layer = hidden * bytes_per_value if checkpointing else 34 * hidden * bytes_per_value / 2
-    logits = getattr(text, "vocab_size", 0) * (bytes_per_value + 8) if has_lm_head else 0
-    return int(layers * per_layer + logits)
+    assert footprint is not None
+    room = USABLE * free_bytes - footprint.gradients - footprint.optimiser
+    return MicroBatchLimit(num_tokens=max(longest, min(MAX_TOKENS, footprint.count_tokens(int(room)))))
 
 
 def read_free_bytes(device: torch.device) -> int:
@@ -77,6 +70,44 @@ def read_peak_bytes(device: torch.device) -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def read_total_bytes(device: torch.device) -> int:
+    """Return the memory of a device, in bytes."""
+    import psutil
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return int(psutil.virtual_memory().total)
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Give back what a failed pass has left, on the device too."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if device.type != "cpu":
+        getattr(torch, device.type).empty_cache()
+
+
+def read_random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Return the state of the random numbers that dropout draws, of the CPU and of the device."""
+    import torch
+
+    ours = (torch.get_rng_state(),)
+    return ours if device.type == "cpu" else (*ours, getattr(torch, device.type).get_rng_state())
+
+
+def restore_random_state(device: torch.device, state: tuple[torch.Tensor, ...]) -> None:
+    """Let dropout draw the same numbers again."""
+    import torch
+
+    torch.set_rng_state(state[0])
+    if device.type != "cpu":
+        getattr(torch, device.type).set_rng_state(state[1])
 
 
 def is_out_of_memory(error: BaseException) -> bool:

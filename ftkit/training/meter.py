@@ -1,4 +1,4 @@
-"""What training takes: tokens and time between two lines of the log."""
+"""What training takes: tokens, operations and time between two lines of the log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from contextlib import contextmanager
 
 
 class StepMeter:
-    """Counts tokens, and the seconds that steps took; what is paused (an evaluation) does not count."""
+    """Counts tokens and operations, and the seconds that steps took; what is paused does not count."""
 
     def __init__(self) -> None:
         self.num_tokens = 0
         """Tokens since this process began, padding not counted."""
 
+        self.num_operations = 0.0
+        """Floating point operations that those tokens need, of all processes."""
+
         self._began = time.perf_counter()
-        self._noted = (0, 0.0)
+        self._noted = (0.0, 0.0, 0.0)
         self._paused_seconds = 0.0
 
     @property
@@ -25,16 +28,16 @@ class StepMeter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave out the time that the body takes."""
+        """Leave out the time that the body takes, such as an evaluation."""
         before = time.perf_counter()
         try:
             yield
         finally:
             self._paused_seconds += time.perf_counter() - before
 
-    def read_tokens_per_second(self) -> float:
-        """Return the speed since this was last asked."""
-        now = (self.num_tokens, self.seconds)
-        num_tokens, seconds = (after - before for after, before in zip(now, self._noted, strict=True))
+    def read_speeds(self) -> tuple[float, float]:
+        """Return tokens a second and operations a second since this was last asked."""
+        now = (float(self.num_tokens), self.num_operations, self.seconds)
+        tokens, operations, seconds = (after - before for after, before in zip(now, self._noted, strict=True))
         self._noted = now
-        return num_tokens / max(seconds, 1e-9)
+        return tokens / max(seconds, 1e-9), operations / max(seconds, 1e-9)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-
-from ftkit.tasks.padding import IGNORED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ftkit.data.mixing import Mixture
 
-    Lengths = Sequence[int] | NDArray[np.int64]
-    """Tokens of each example, shape (examples,)."""
+    Lengths: TypeAlias = Sequence[int] | NDArray[np.int64]
+    """Tokens of each example."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def share_step(step: Sequence[int], lengths: Lengths, *, rank: int, world_size: 
     return [ordered[turn] for turn in turns if owner[turn] == rank]
 
 
-def split_step(lengths: Sequence[int], limit: MicroBatchLimit) -> list[list[int]]:
+def split_step(lengths: Lengths, limit: MicroBatchLimit) -> list[list[int]]:
     """Cut the examples of a step into micro-batches of similar length, the longest first.
 
     Args:
@@ -102,7 +100,7 @@ def _fits(num_examples: int, longest: int, limit: MicroBatchLimit) -> bool:
     return num_examples <= (limit.num_examples or 1)
 
 
-def _fill_evenly(order: Sequence[int], lengths: Sequence[int], num_tokens: int) -> list[list[int]]:
+def _fill_evenly(order: Sequence[int], lengths: Lengths, num_tokens: int) -> list[list[int]]:
     """Deal examples, the longest first, each to the emptiest of as few groups as hold them all."""
     total = sum(min(length, num_tokens) for length in lengths)
     num_groups = max(1, -(-total // num_tokens))
@@ -121,14 +119,6 @@ def _fill_evenly(order: Sequence[int], lengths: Sequence[int], num_tokens: int) 
 def count_tokens(example: Mapping[str, Any]) -> int:
     """Return how many tokens the model computes for an example: `num_tokens` where it says so itself."""
     return int(example["num_tokens"]) if "num_tokens" in example else len(example["input_ids"])
-
-
-def mute_example(example: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the supervision off an example, for a process that has none in a step and joins the others."""
-    labels = example["labels"]
-    weightless = {"weight": 0.0} if "weight" in example else {}
-    muted = [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED
-    return {**example, **weightless, "labels": muted}
 
 
 class StepSampler:

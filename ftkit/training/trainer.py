@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +17,27 @@ from transformers import EarlyStoppingCallback, Trainer
 from ftkit.models.padding_free import without_padding
 from ftkit.runs.checkpoint_folders import ASIDE
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
-from ftkit.training.memory import is_out_of_memory, make_memory_error, read_peak_bytes
+from ftkit.training.memory import (
+    free_cached_memory,
+    is_out_of_memory,
+    make_memory_error,
+    read_peak_bytes,
+    read_random_state,
+    restore_random_state,
+)
 from ftkit.training.meter import StepMeter
-from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, mute_example, split_step
+from ftkit.training.profiling import StepProfile
+from ftkit.training.sharding import shard_on_cpu
+from ftkit.training.step_batches import MicroBatch, MicroBatchTooLarge, StepBatches
+from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
 from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
+from ftkit.training.utilisation import measure_peak, measure_work
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
-    import datasets
-
     from ftkit.tasks import Encoding, LossOptions, Task
 
-MicroBatch = dict[str, torch.Tensor]
+logger = logging.getLogger(__name__)
 
 SUMS = "sums.json"
 """In a checkpoint: what is summed up between two lines of the log."""
@@ -51,6 +62,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         num_checkpoints: int = 2,
         validate: Callable[[], dict[str, float]] | None = None,
         watch: StepWatch | None = None,
+        profile: StepProfile | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -68,7 +80,23 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         named = self.model.named_parameters()
         self.penalised = [weights for name, weights in named if name in names and weights.requires_grad]
         self.meter = StepMeter()
+        self.work = measure_work(self.model)
+        self.peak_operations = 0.0
+        """Operations a second of the device, measured when the first line of the log asks."""
+
+        self.profile = profile
+        self.shrinks: list[dict[str, int | None]] = []
         self.aside: Path | None = None
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Shard on CPUs as well where the arguments say so."""
+        if not self.args.fsdp or self.args.device.type != "cpu":
+            super().create_accelerator_and_postprocess()
+            return
+        groups, self.args.parallelism_config = self.args.parallelism_config, None
+        super().create_accelerator_and_postprocess()
+        shard_on_cpu(self.accelerator, self.args.fsdp_plugin_args, groups)
+        self.is_fsdp_enabled, self.args.parallelism_config = True, groups
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load the share of one step at a time, as a list of micro-batches on the CPU."""
@@ -91,20 +119,90 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         model.train()
         self._set_optimizer_mode("train")
         micro_batches: Sequence[MicroBatch] = inputs
-        num_items, num_tokens = self._sum_over_processes(
+        num_items, num_tokens, num_operations = self._sum_over_processes(
             sum(self.task.count_items(batch) for batch in micro_batches),
             sum(int(batch["attention_mask"].sum()) for batch in micro_batches),
+            self.floating_point_ops(micro_batches),
         )
         scale = self.args.world_size / (num_items or 1)
-        total = torch.zeros((), device=self.args.device)
-        for position, batch in enumerate(micro_batches):
-            is_last = position == len(micro_batches) - 1
-            with nullcontext() if is_last else self.accelerator.no_sync(model):
-                total += self._run_micro_batch(model, batch, scale, with_penalty=is_last)
+        missing = self._count_missing_rounds(len(micro_batches))
+        total, micro_batches = self._compute_gradients(model, inputs, scale)
+        for _ in range(missing):
+            self._run_micro_batch(model, micro_batches[-1], 0.0, is_last=False)
         self.meter.num_tokens += int(num_tokens)
+        self.meter.num_operations += num_operations
         self.state.num_input_tokens_seen += int(num_tokens)  # a checkpoint keeps it
         self.step_in_hand = (total, micro_batches)
+        if self.profile is not None:
+            self.profile.end_passes(num_tokens, num_operations, self.read_peak_operations())
         return total
+
+    def get_batch_samples(self, *arguments: Any) -> Any:
+        """Read the examples of the next step."""
+        with self._phase("data"):
+            return super().get_batch_samples(*arguments)
+
+    def _phase(self, name: str) -> AbstractContextManager[None]:
+        """Tell the profile, if there is one, what the body is."""
+        return nullcontext() if self.profile is None else self.profile.phase(name)
+
+    def _watching(self, model: torch.nn.Module) -> AbstractContextManager[None]:
+        return nullcontext() if self.profile is None else self.profile.watching(model)
+
+    def _compute_gradients(
+        self, model: torch.nn.Module, step: StepBatches, scale: float
+    ) -> tuple[torch.Tensor, Sequence[MicroBatch]]:
+        """Run the micro-batches of a step; where memory runs out, all of them again, cut smaller.
+
+        Returns:
+            The loss, and the micro-batches as they were run.
+        """
+        before = read_random_state(self.args.device)
+        while True:
+            batches = step if step.limit == self.limit else self._collate_step(step.examples)
+            try:
+                return self._run_micro_batches(model, batches, scale), batches
+            except MicroBatchTooLarge as error:
+                shape = error.shape
+                if not error.may_retry or self.limit.num_tokens is None or shape[0] == 1:
+                    checkpointing = bool(self.args.gradient_checkpointing)
+                    raise make_memory_error(*shape, checkpointing=checkpointing) from error.__cause__
+            # Outside of the handler, which holds the frames of the pass that failed, and all their tensors.
+            self._shrink(*shape)
+            model.zero_grad()
+            restore_random_state(self.args.device, before)
+
+    def _run_micro_batches(
+        self, model: torch.nn.Module, batches: Sequence[MicroBatch], scale: float
+    ) -> torch.Tensor:
+        total = torch.zeros((), device=self.args.device)
+        for position, batch in enumerate(batches):
+            is_last = position == len(batches) - 1
+            waits = is_last or self.is_fsdp_enabled  # shards of gradients are small, whole ones are not
+            with nullcontext() if waits else self.accelerator.no_sync(model):
+                total += self._run_micro_batch(model, batch, scale, is_last=is_last)
+        return total
+
+    def _shrink(self, num_examples: int, num_tokens: int) -> None:
+        """Halve the micro-batches from here on, and say so."""
+        before = self.limit.num_tokens
+        tokens = max(1, num_examples * num_tokens // 2)
+        self.limit = replace(self.limit, num_tokens=min(tokens, (before or tokens) // 2))
+        step = self.state.global_step + 1
+        self.shrinks.append(
+            {"step": step, "examples": num_examples, "tokens": num_tokens, "limit": self.limit.num_tokens}
+        )
+        logger.warning(
+            "step %d: out of memory with a micro-batch of %d examples of up to %d tokens; the step is done "
+            "again, and all from here on, with micro-batches of up to %d tokens and not %d; the result does "
+            "not change",
+            step,
+            num_examples,
+            num_tokens,
+            self.limit.num_tokens,
+            before,
+        )
+        free_cached_memory(self.args.device)
 
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         """Stop before the optimiser takes a step whose loss or gradient is not finite."""
@@ -122,8 +220,11 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add to a line of the loss what the steps took: for the metrics file and for every tracker."""
         if "loss" in logs:
-            logs["tokens_per_second"] = self.meter.read_tokens_per_second()
+            logs["tokens_per_second"], operations = self.meter.read_speeds()
+            logs["utilisation"] = round(operations / self.read_peak_operations(), 4)
             logs["num_tokens"] = self.state.num_input_tokens_seen
+            if self.shrinks:
+                logs["micro_batch_tokens"] = self.limit.num_tokens or 0
             logs["peak_memory_gb"] = round(read_peak_bytes(self.args.device) / 1e9, 3)
         super().log(logs, start_time)
 
@@ -148,16 +249,25 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """Score the validation rows with ftkit's own evaluation and report it as `Trainer` would."""
         assert self.validate is not None  # without validation rows the arguments never ask for it
         self._set_optimizer_mode("eval")
-        with self.meter.paused():
+        with self.meter.paused(), self._phase("evaluation"):
             scores = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items()}
         self.log(scores)
         handler: Any = self.callback_handler
         self.control: Any = handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
 
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Add up what the model estimates for each micro-batch."""
-        return sum(int(super(StepTrainer, self).floating_point_ops(batch)) for batch in inputs)
+    def floating_point_ops(self, inputs: Any) -> float:
+        """Add up what the micro-batches of this process need."""
+        return sum(self.work.count(batch) for batch in inputs)
+
+    def read_peak_operations(self) -> float:
+        """Return the operations a second that the devices of all processes have, in a matrix product."""
+        if not self.peak_operations:
+            weights = next(self.model.parameters()).dtype
+            short = torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else weights
+            with self.meter.paused():
+                self.peak_operations = self.args.world_size * measure_peak(self.args.device, short)
+        return self.peak_operations
 
     def restore_sums(self, checkpoint: Path) -> None:
         """Take up what was summed since the last line of the log, so that the next line is the same."""
@@ -171,6 +281,10 @@ class StepTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Write a checkpoint aside; it takes its place when all processes have written theirs."""
+        with self._phase("checkpoint"):
+            self._write_checkpoint(model, trial)
+
+    def _write_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         place, step = Path(self.args.output_dir), self.state.global_step
         loss = self._sum_over_processes(self._tr_loss.item())[0] / self.args.world_size
         is_main = self.is_world_process_zero()
@@ -203,33 +317,42 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self.state.best_model_checkpoint = best
         super()._load_best_model()
 
-    def _collate_step(self, examples: Sequence[Mapping[str, Any]]) -> list[MicroBatch]:
+    def _collate_step(self, examples: Sequence[Mapping[str, Any]]) -> StepBatches:
         groups = split_step([count_tokens(example) for example in examples], self.limit)
         chosen = ([examples[place] for place in group] for group in groups)
         seed = (self.sampler.seed, self.sampler.epoch)
-        return [self.task.collate(group, self.processing_class, self.encoding, seed) for group in chosen]
+        made = (self.task.collate(group, self.processing_class, self.encoding, seed) for group in chosen)
+        return StepBatches(made, examples, self.limit)
 
     def _run_micro_batch(
-        self, model: torch.nn.Module, batch: MicroBatch, scale: float, *, with_penalty: bool
+        self, model: torch.nn.Module, batch: MicroBatch, scale: float, *, is_last: bool
     ) -> torch.Tensor:
         try:
             batch = self._prepare_inputs(batch)
             with nullcontext() if self.limit.counts_padding else without_padding(model):
-                with self.compute_loss_context_manager():
+                with self.compute_loss_context_manager(), self._watching(model):
                     loss = self.task.compute_loss(model, batch, self.loss_options) * scale
                 objective = loss
-                if with_penalty and self.penalised:
+                if is_last and self.penalised:
                     size = sum(weights.abs().sum() for weights in self.penalised)
                     objective = loss + self.l1_penalty * size
-                self.accelerator.backward(objective)
+                with self._phase("backward"):
+                    self.accelerator.backward(objective)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             num_examples, num_tokens = batch["input_ids"].flatten(0, -2).shape  # choices are a dimension more
-            raise make_memory_error(
-                num_examples, num_tokens, checkpointing=bool(self.args.gradient_checkpointing)
-            ) from error
+            # What all processes do together cannot be begun anew by one alone: joining gradients, shards.
+            joins = self.args.world_size > 1 and (is_last or self.is_fsdp_enabled)
+            raise MicroBatchTooLarge((num_examples, num_tokens), may_retry=not joins) from error
         return loss.detach()
+
+    def _count_missing_rounds(self, mine: int) -> int:
+        """Return how many micro-batches more another process has: each one gathers the shards of all."""
+        if not self.is_fsdp_enabled:
+            return 0
+        rounds = self.accelerator.gather(torch.tensor([mine], device=self.args.device))
+        return int(rounds.max()) - mine
 
     def _sum_over_processes(self, *numbers: float) -> list[float]:
         if self.args.world_size == 1:
@@ -243,24 +366,3 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         switch = getattr(self.optimizer, mode, None)
         if callable(switch):
             switch()
-
-
-class StepExamples(torch.utils.data.Dataset):  # type: ignore[misc]
-    """Examples by index; a negative index, `~i`, is example `i` without supervision.
-
-    A process that has no example in a step takes one of those, to join the gradients of the others.
-    """
-
-    def __init__(self, examples: datasets.Dataset) -> None:
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        """Read several examples at once, as the torch loader asks."""
-        found = self.examples.__getitems__([max(index, ~index) for index in indices])
-        return [
-            example if index >= 0 else mute_example(example)
-            for index, example in zip(indices, found, strict=True)
-        ]

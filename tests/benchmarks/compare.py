@@ -10,6 +10,7 @@ Python of an environment that has TRL.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -31,11 +32,8 @@ def prepare(case, folder, *, rounds):
     """Write rows, encoded rows, recipe and what the contestants need to know; return the last."""
     import yaml
 
-    from ftkit.data import load_splits
-    from ftkit.pipeline.starting import load_base
+    from ftkit.pipeline.readying import make_ready
     from ftkit.recipe import make_recipe
-    from ftkit.tasks import get_task, read_labels, suit_task
-    from ftkit.tasks.encoding import encode_splits
     from ftkit.training.loop import read_lengths
 
     rows_file = folder / "rows" / "train.jsonl"
@@ -49,11 +47,8 @@ def prepare(case, folder, *, rounds):
         "output_dir": "run",
     }
     recipe = make_recipe(sections, folder=folder)
-    rows = load_splits(recipe.data, seed=recipe.training.seed)
-    task = suit_task(get_task(recipe.task), recipe.data, rows["train"])
-    labels = tuple(read_labels(task, recipe.data, rows["train"]))
-    base = load_base(recipe, task, labels=labels)
-    examples = encode_splits(recipe.task, task, rows, base, recipe.data)["train"].examples
+    ready = make_ready(recipe)
+    examples = ready.splits["train"].examples
     batch_size = recipe.training.batch_size
     keep = {"input_ids", "labels"} if recipe.task != "masked-lm" else {"input_ids"}
     examples.select_columns(sorted(keep)).save_to_disk(str(folder / "examples"))
@@ -63,9 +58,9 @@ def prepare(case, folder, *, rounds):
     lengths = read_lengths(examples)
     known = {
         "task": recipe.task,
-        "model": base.model.config._name_or_path,
-        "model_class": task.MODEL_CLASS,
-        "num_labels": len(labels),
+        "model": ready.base.model.config._name_or_path,
+        "model_class": ready.task.MODEL_CLASS,
+        "num_labels": len(ready.label_counts),
         "adapter": recipe.adapter is not None,
         "batch_size": batch_size,
         "plain_size": case.plain_size,
@@ -197,10 +192,13 @@ def main():
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--contestants", nargs="+")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, help="rows of the file in a round, instead of the case's own")
     parser.add_argument("--trl-python")
     parser.add_argument("--json", type=Path, help="where the figures go")
     options = parser.parse_args()
     case = CASES[options.case]
+    if options.rows:
+        case = dataclasses.replace(case, num_rows=options.rows)
     names = options.contestants or [
         who for who in case.contestants if options.trl_python or not who.startswith("trl")
     ]

@@ -25,12 +25,15 @@ def run_ftkit(folder, case):
         join_trainer()
         return tune(*arguments, **named)
 
-    def evaluate(recipe, task, base, splits, *arguments):
+    def evaluate(recipe, task, base, splits, *arguments, **named):
         from turns import Turns
 
         from ftkit.evaluation.predictions import predict_split
+        from ftkit.models import add_adapter
 
         turns = Turns()
+        if recipe.adapter is not None:  # as it is scored while it trains
+            base.model = add_adapter(base.model, recipe.adapter, task_type=task.ADAPTER_TYPE)
         while True:
             records = predict_split(base.model, base.tokenizer, task, splits["train"])
             total = sum(record["loss"] for record in records)

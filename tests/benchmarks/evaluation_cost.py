@@ -57,7 +57,7 @@ def make_case(num_rows, hidden_size):
             yield {"row": row, "input_ids": ids, "labels": ids}
 
     examples = datasets.Dataset.from_generator(make, cache_dir=tempfile.mkdtemp())
-    split = Split("test", load_rows(rows), Prepared(examples, []), Encoding(512, "split"))
+    split = Split("test", load_rows(rows), Prepared(examples, [], {}), Encoding(512, "split"))
     return LlamaForCausalLM(config).eval(), split
 
 
@@ -100,7 +100,7 @@ def measure_memory(num_rows, *, whole):
     model, split = make_case(num_rows, MEMORY_SIZE)
     if not whole:
         first = list_batches(split)[0]
-        split = replace(split, prepared=Prepared(split.examples.select(first), []))
+        split = replace(split, prepared=Prepared(split.examples.select(first), [], {}))
     loaded = read_now()
     start = time.perf_counter()
     predict_split(model, Padding(), causal_lm, split)
@@ -150,7 +150,7 @@ def main():
     found = {}
     for part in ("batch", "all", "time"):
         command = [sys.executable, __file__, *sys.argv[1:], "--part", part]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         found[part] = json.loads(printed.splitlines()[-1])
         print(part, json.dumps(found[part]), flush=True)
     growth = found["all"]["above_model_mib"] / found["batch"]["above_model_mib"]

@@ -58,7 +58,9 @@ def measure(num_rows, batch_size, steps):
     """Train in a process of its own and return what it printed."""
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, __file__, "--in", folder, str(num_rows), str(batch_size), str(steps)]
-        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -66,17 +68,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("numbers", type=int, nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[512, 1024, 2048, 4096], help="of a step")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--steps", type=int, default=9, help="of each size; the median counts")
     options = parser.parse_args()
     if options.folder:
         train(options.folder, *options.numbers)
         return
     print(f"{'tokens a step':>14} {'s a step':>9} {'tokens/s':>9}")
-    for batch_size in (4, 8, 16, 32):
-        found = measure(400, batch_size, 9)
-        tokens = batch_size * TOKENS_A_ROW
+    for tokens in options.tokens:
+        found = measure(400, tokens // TOKENS_A_ROW, options.steps)
         print(f"{tokens:14,} {found['seconds']:9.3f} {tokens / found['seconds']:9.0f}", flush=True)
     print(f"\n{'rows':>14} {'peak MB':>9}")
-    for num_rows in (1_000, 10_000, 100_000):
+    for num_rows in options.rows:
         print(f"{num_rows:14,} {measure(num_rows, 8, 5)['peak_mb']:9,}", flush=True)
 
 

@@ -39,9 +39,9 @@ def join_trainer():
         def __init__(self):
             self.turns = Turns()
 
-        def on_step_end(self, args, state, control, **kwargs):
-            logged = [entry for entry in state.log_history if "loss" in entry]
-            last = logged[-1] if logged else {}
-            self.turns.done(step=state.global_step, loss=last.get("loss"), num_tokens=last.get("num_tokens"))
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if "loss" in (logs or {}):  # every step is logged; at the end of a step its loss is not known yet
+                loss, num_tokens = float(logs["loss"]), logs.get("num_tokens")
+                self.turns.done(step=state.global_step, loss=loss, num_tokens=num_tokens)
 
     transformers.trainer.DEFAULT_CALLBACKS.append(TakeTurns)

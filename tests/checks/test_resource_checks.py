@@ -7,25 +7,40 @@ import pytest
 
 from ftkit.checks.resources import (
     Probe,
-    Sizes,
     check_disk,
     check_memory,
     estimate_seconds,
     judge_probe,
 )
+from ftkit.training.footprint import Footprint
 
 GIB = 1024**3
-SMALL = Sizes(num_parameters=10**8, num_trained=10**8, bytes_per_weight=4, num_values=10_000)
+
+
+def make_footprint(num_parameters, num_trained, bytes_per_weight, **others):
+    return Footprint(
+        weights=num_parameters * bytes_per_weight,
+        gradients=num_trained * 4,
+        optimiser=num_trained * 8,
+        fixed=0,
+        per_token=10_000.0,
+        num_parameters=num_parameters,
+        num_trained=num_trained,
+        **others,
+    )
+
+
+SMALL = make_footprint(10**8, 10**8, 4)
 
 
 def severities(found):
     return [each.severity for each in found]
 
 
-def memory(sizes=SMALL, free=16, total=16):
+def memory(footprint=SMALL, free=16, total=16):
     return list(
         check_memory(
-            sizes, tokens_at_once=1024, free_bytes=free * GIB, total_bytes=total * GIB, device="cuda"
+            footprint, tokens_at_once=1024, free_bytes=free * GIB, total_bytes=total * GIB, device="cuda"
         )
     )
 
@@ -38,12 +53,23 @@ def test_a_run_that_fits_is_described():
     )
 
 
+def test_devices_share_gradients_and_optimiser():
+    options = {"tokens_at_once": 1024, "free_bytes": 16 * GIB, "total_bytes": 16 * GIB, "device": "cuda"}
+    (found,) = check_memory(SMALL, **options, num_shards=4)
+    assert "weights 381 MiB, gradients and optimiser 286 MiB" in found.message
+
+
 def test_a_run_that_no_empty_device_of_this_kind_holds_is_refused():
-    large = Sizes(7 * 10**9, 7 * 10**9, 4, 10_000)
+    large = make_footprint(7 * 10**9, 7 * 10**9, 4)
     assert severities(memory(large, free=60, total=80)) == ["note", "error"]
     assert "train an adapter" in memory(large, free=60, total=80)[1].message
-    lora = Sizes(7 * 10**9, 10**7, 2, 10_000)
+    lora = make_footprint(7 * 10**9, 10**7, 2)
     assert severities(memory(lora, free=60, total=80)) == ["note"]
+
+
+def test_a_guess_is_called_one():
+    found = memory(make_footprint(10**8, 10**8, 4, is_guess=True))
+    assert found[0].message.startswith("guessed from its sizes, about 1.5 GiB")
 
 
 def test_a_device_that_others_fill_is_named():
@@ -53,7 +79,7 @@ def test_a_device_that_others_fill_is_named():
 def disk(free):
     return list(
         check_disk(
-            __import__("pathlib").Path("/nowhere/run"), sizes=SMALL, num_checkpoints=4, free_bytes=free
+            __import__("pathlib").Path("/nowhere/run"), footprint=SMALL, num_checkpoints=4, free_bytes=free
         )
     )
 

@@ -24,6 +24,17 @@ def test_a_run_writes_its_report_to_standard_output_and_the_rest_to_standard_err
     assert "Warning" not in result.err
 
 
+def test_a_profile_of_a_run_is_said_and_written(run, here):
+    result = run("finetune", "recipe.yaml", "--profile", "1", "training.max_steps=4")
+    assert result.code == 0
+    assert "where 1 steps went" in result.err
+    assert {path.name for path in (here / "run" / "profile").iterdir()} == {"steps.json", "trace.json.gz"}
+    report = json.loads((here / "run" / "evaluation" / "report.json").read_text())
+    assert report["training"]["profile"]["steps"] == 1
+    assert 0 < report["training"]["utilisation"] < 1
+    assert "FLOPs utilisation" in (here / "run" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("output", "message"),
     [

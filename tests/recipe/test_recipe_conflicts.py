@@ -187,3 +187,37 @@ def test_a_conflict_is_reported_beside_other_mistakes(refusal):
 def test_an_output_folder_must_be_on_this_machine(refusal):
     message = refusal("output_dir: s3://bucket/runs\n")
     assert message == "spam.yaml:4: output_dir: must be a folder on this machine; found 's3://bucket/runs'"
+
+
+HOSTS = {"num_hosts": 2, "rendezvous": "10.0.0.1:29400"}
+
+
+@pytest.mark.parametrize(
+    ("parallel", "key", "problem"),
+    [
+        ({"num_hosts": 2}, "rendezvous", "missing; several hosts need an address where they meet"),
+        ({"rendezvous": "10.0.0.1:29400"}, "rendezvous", "does nothing on one host"),
+        ({"host_rank": 0}, "host_rank", "does nothing on one host"),
+        ({**HOSTS, "host_rank": 2}, "host_rank", "must be below parallel.num_hosts, 2; found 2"),
+        ({**HOSTS, "host_rank": 0, "max_restarts": 1}, "host_rank", "does not go with parallel.max_restarts"),
+        ({**HOSTS, "rendezvous": "node-1"}, "rendezvous", "must be HOST:PORT, such as 10.0.0.1:29400"),
+        ({**HOSTS, "rendezvous": "a:b:1"}, "rendezvous", "must be HOST:PORT"),
+        ({"strategy": "ddp", "shard_size": 2}, "shard_size", "does nothing with strategy: ddp"),
+    ],
+)
+def test_hosts_need_a_place_to_meet_and_settings_that_do_something(parallel, key, problem):
+    assert problem in find(parallel=parallel)[f"parallel.{key}"]
+
+
+@pytest.mark.parametrize(
+    "parallel",
+    [HOSTS, {**HOSTS, "host_rank": 1}, {**HOSTS, "rendezvous": "[fd00::1]:29400"}, {"num_devices": 2}],
+)
+def test_hosts_that_can_meet_are_fine(parallel):
+    assert find(parallel=parallel) == {}
+
+
+def test_no_device_has_all_weights_for_an_l1_penalty():
+    found = find(parallel={"strategy": "fsdp"}, training={"l1_penalty": 0.1})
+    assert "does not go with parallel.strategy: fsdp" in found["training.l1_penalty"]
+    assert find(parallel={"strategy": "ddp"}, training={"l1_penalty": 0.1}) == {}

@@ -32,7 +32,17 @@ def test_every_setting_is_written_with_its_value(folder):
     assert written["training"]["epochs"] == 3
     assert written["data"]["validation"] == 0.1
     assert written["output_dir"] == str(folder / "runs" / "chat")
-    sections = ["task", "model", "data", "adapter", "training", "evaluation", "checks", "output_dir"]
+    sections = [
+        "task",
+        "model",
+        "data",
+        "adapter",
+        "training",
+        "evaluation",
+        "checks",
+        "parallel",
+        "output_dir",
+    ]
     assert list(written) == sections
 
 

@@ -90,6 +90,14 @@ DEFAULTS = {
     "evaluation.harness.tasks": [],
     "evaluation.harness.num_shots": None,
     "evaluation.harness.limit": None,
+    "parallel.strategy": "auto",
+    "parallel.shard_size": None,
+    "parallel.num_devices": None,
+    "parallel.num_hosts": 1,
+    "parallel.rendezvous": None,
+    "parallel.host_rank": None,
+    "parallel.rendezvous_timeout": 900,
+    "parallel.max_restarts": 0,
     "output_dir": None,
 }
 

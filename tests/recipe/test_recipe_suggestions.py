@@ -48,7 +48,8 @@ from ftkit.recipe.settings import SECTIONS, list_settings, names_setting, sugges
         ),
         (
             (1,),
-            "a recipe takes task, model, data, adapter, training, evaluation, checks, output_dir, extends",
+            "a recipe takes task, model, data, adapter, training, evaluation, checks, parallel, output_dir, "
+            "extends",
         ),
     ],
 )

@@ -41,7 +41,15 @@ class Workshop:
         )
 
     def train(
-        self, name="run", *, checkpoint=None, validate=None, best=("loss", False), evaluation=None, **settings
+        self,
+        name="run",
+        *,
+        checkpoint=None,
+        parallel=None,
+        validate=None,
+        best=("loss", False),
+        evaluation=None,
+        **settings,
     ):
         checkpoint = checkpoint or self.load()
         folder = RunFolder(self.folder / name)
@@ -64,6 +72,7 @@ class Workshop:
             ),
             training=TrainingSection(**values),
             evaluation=EvaluationSection(**(evaluation or {})),
+            parallel=parallel,
             folder=folder,
             validate=validate,
             best_metric=best,

@@ -1,3 +1,4 @@
+import gc
 import os
 import platform
 
@@ -5,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from ftkit.training.machine import count_cores, keep_freed_memory, use_all_cores
+from ftkit.training.machine import count_cores, import_libraries, keep_freed_memory, use_all_cores
 
 
 @pytest.fixture
@@ -56,3 +57,16 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch):
         assert count_cores() == 3
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: None)
     assert count_cores() >= 1
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_collector_is_off_while_libraries_are_imported_and_then_as_it_was(monkeypatch, is_on):
+    seen = []
+    monkeypatch.setattr("importlib.import_module", lambda name: seen.append((name, gc.isenabled())))
+    (gc.enable if is_on else gc.disable)()
+    try:
+        import_libraries()
+        assert gc.isenabled() == is_on
+    finally:
+        gc.enable()
+    assert seen == [("datasets", False), ("transformers.trainer", False), ("peft", False)]

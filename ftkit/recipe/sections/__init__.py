@@ -18,6 +18,7 @@ from ftkit.recipe.sections.evaluation import (
 from ftkit.recipe.sections.leakage import LeakageSection
 from ftkit.recipe.sections.mixing import MixingSection
 from ftkit.recipe.sections.model import ModelSection
+from ftkit.recipe.sections.parallel import ParallelSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.split import SplitSection
 from ftkit.recipe.sections.training import TrainingSection
@@ -35,6 +36,7 @@ __all__ = [
     "LeakageSection",
     "MixingSection",
     "ModelSection",
+    "ParallelSection",
     "Recipe",
     "Section",
     "SplitSection",

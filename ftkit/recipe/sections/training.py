@@ -88,6 +88,11 @@ class TrainingSection(Section):
     log_every: Count = 10
     """Steps between two lines of the log, at least 1."""
 
+    profile: Annotated[Count, Field(examples=[10])] | None = None
+    """Time this many steps after the first, and write where they went (data, forward, head, backward,
+    optimiser, other) and a trace of torch's profiler of two more into the run's folder `profile`; `null`:
+    none."""
+
     report_to: Annotated[list[Text], Field(examples=[["tensorboard"]])] = []
     """Trackers that get the metrics as well, by transformers' names (tensorboard, wandb, ...)."""
 

@@ -9,6 +9,7 @@ from ftkit.recipe.sections.checks import ChecksSection
 from ftkit.recipe.sections.data import DataSection
 from ftkit.recipe.sections.evaluation import EvaluationSection
 from ftkit.recipe.sections.model import ModelSection
+from ftkit.recipe.sections.parallel import ParallelSection
 from ftkit.recipe.sections.section import Section
 from ftkit.recipe.sections.training import TrainingSection
 from ftkit.recipe.values import TaskName, Text
@@ -26,6 +27,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     checks: ChecksSection = ChecksSection()
+    parallel: ParallelSection = ParallelSection()
 
     output_dir: Annotated[Text | None, Field(examples=["runs/spam"])] = None
     """Folder of the run; `null`: `runs/` and the recipe's name, beside the recipe."""
