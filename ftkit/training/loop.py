@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import InterruptedRun
+from ftkit.errors import DataError, InterruptedRun
 from ftkit.models.padding_free import can_do_without_padding
 from ftkit.models.quiet import quiet_transformers
 from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
-from ftkit.training.feeding import open_feed, read_processes
+from ftkit.training.feeding import open_feed
 from ftkit.training.footprint import measure_training
 from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
 from ftkit.training.profiling import StepProfile
@@ -32,6 +33,9 @@ from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import TrainingArguments
 
     from ftkit.data import Mixture
