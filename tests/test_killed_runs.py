@@ -25,12 +25,12 @@ PRELOADED = ["ftkit.pipeline.finetuning", "ftkit.training.trainer", "ftkit.train
 OF_THE_CLOCK = {
     "seconds",
     "tokens_per_second",
+    "utilisation",
+    "peak_operations_per_second",
     "checkpoint_seconds",
     "time",
     "peak_memory_bytes",
     "peak_memory_gb",
-    "utilisation",
-    "peak_operations_per_second",
 }
 
 RECIPES = {

@@ -1,5 +1,6 @@
 """The stories: what `ftkit finetune`, `ftkit eval` and their like do, one line per stage."""
 
+from ftkit.pipeline.cache_outlook import foresee_cache
 from ftkit.pipeline.checking import check
 from ftkit.pipeline.comparing import compare_runs
 from ftkit.pipeline.data_files import clean_data
@@ -22,6 +23,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "finetune",
+    "foresee_cache",
     "make_slurm_script",
     "preview_data",
     "push_run",

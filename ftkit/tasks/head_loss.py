@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from ftkit.tasks.supervised_positions import compute_logits, find_head, find_model
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 256
 """Positions whose logits are computed at a time: enough for matrix units, few enough for caches."""
@@ -50,6 +53,8 @@ def sum_losses(
 
     transform = find_transform(model, inputs)
     if transform is None or _is_scaled(model):
+        if transform is None:
+            _say_once(model)
         logits = compute_logits(model, inputs, positions).float()
         losses = torch.nn.functional.cross_entropy(
             logits, targets, reduction="none", label_smoothing=label_smoothing
@@ -138,6 +143,21 @@ def read_hidden(model: Any, inputs: Mapping[str, torch.Tensor], positions: torch
     finally:
         handle.remove()
     return found[0]
+
+
+_SAID: WeakSet[Any] = WeakSet()
+
+
+def _say_once(model: Any) -> None:
+    """Say, once for a model, that its head is none that can be computed in chunks."""
+    inner = find_model(model)
+    if inner not in _SAID:
+        _SAID.add(inner)
+        logger.info(
+            "head: %s makes its logits otherwise than by one linear layer, or has it spread over devices; it "
+            "computes those of a micro-batch at once, which takes more memory",
+            type(inner).__name__,
+        )
 
 
 _TRANSFORMS: WeakKeyDictionary[Any, Transform | None] = WeakKeyDictionary()

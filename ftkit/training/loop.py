@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import TrainingArguments
 
-    from ftkit.data.mixing import Mixture
+    from ftkit.data import Mixture
     from ftkit.models import Checkpoint
     from ftkit.recipe import EvaluationSection, TrainingSection
     from ftkit.runs import RunFolder
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
+    from ftkit.training.step_batches import StepExamples
+    from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +73,14 @@ class TrainingResult:
     out_of_memory: tuple[Mapping[str, int | None], ...] = ()
     """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
     fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
+    stream: Mapping[str, Any] | None = None
+    """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        left_out = {"trackers"} | ({"profile"} if self.profile is None else set())
+        left_out = {"trackers", "stream"} | ({"profile"} if self.profile is None else set())
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
@@ -130,19 +134,11 @@ def train(  # noqa: PLR0913 - the parts of a run
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.step_batches import StepExamples
+    from ftkit.training.streamed_steps import StreamedSteps
     from ftkit.training.trainer import StepTrainer
 
-    lengths = read_lengths(split.examples)
+    examples, sampler, longest = open_examples(split, training, folder, mixture)
     world_size, rank = read_processes()
-    sampler = StepSampler(
-        lengths,
-        training.batch_size,
-        seed=training.seed,
-        rank=rank,
-        world_size=world_size,
-        mixture=mixture,
-    )
     last = folder.find_checkpoint()
     sharding = choose_sharding(parallel or ParallelSection(), checkpoint, world_size=world_size, last=last)
     arguments = make_arguments(
@@ -176,7 +172,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
-        train_dataset=StepExamples(split.examples),
+        train_dataset=examples,
         eval_dataset=split.examples
         if validate
         else None,  # Trainer insists on one; `validate` knows the rows
@@ -184,11 +180,14 @@ def train(  # noqa: PLR0913 - the parts of a run
         task=task,
         encoding=split.encoding,
         sampler=sampler,
-        limit=_choose_limit(checkpoint, training, arguments, int(lengths.max())),
+        limit=_choose_limit(checkpoint, training, arguments, longest),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
-        watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
+        watch=StepWatch(
+            examples if isinstance(examples, StreamedSteps) else split.rows,
+            folder.path.with_name(f"{folder.path.name}.stopped.jsonl"),
+        ),
         validate=validate,
         profile=profile,
     )
@@ -197,6 +196,8 @@ def train(  # noqa: PLR0913 - the parts of a run
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
+        if isinstance(examples, StreamedSteps):
+            examples.restore(last)
     started = time.perf_counter()
     with stop.listening(), quiet_transformers():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -227,6 +228,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         profile=profile.describe() if profile is not None and profile.counted else None,
         out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
+        stream=examples.describe() if isinstance(examples, StreamedSteps) else None,
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
@@ -252,6 +254,35 @@ def choose_sharding(
     elif parallel.shard_size:
         logger.warning("parallel.shard_size: not used; there is one process")
     return make_shard_arguments(parallel, checkpoint.model, world_size) if shards else None
+
+
+def open_examples(
+    split: Split, training: TrainingSection, folder: RunFolder, mixture: Mixture | None
+) -> tuple[StepExamples | StreamedSteps, StepSampler | StreamSampler, int]:
+    """Open what a run learns from: examples on disk, or a stream of them from its begin.
+
+    Returns:
+        The examples, what deals them into steps, and the tokens of the longest.
+    """
+    from ftkit.training.step_batches import StepExamples
+    from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
+
+    world_size, rank = read_processes()
+    lengths = read_lengths(split.examples)
+    longest, processes = int(lengths.max()), {"rank": rank, "world_size": world_size}
+    batch_size, seed = training.batch_size, training.seed
+    if split.stream is None:
+        sampler = StepSampler(lengths, batch_size, seed=seed, mixture=mixture, **processes)
+        return StepExamples(split.examples), sampler, longest
+    steps = StreamedSteps(
+        split.stream,
+        num_steps=int(training.max_steps or 0),
+        batch_size=batch_size,
+        seed=seed,
+        rejected=folder.data / "rejected.jsonl",
+        **processes,
+    )
+    return steps, StreamSampler(steps), max(longest, split.encoding.max_tokens)
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:

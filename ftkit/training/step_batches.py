@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.tasks.padding import IGNORED
-from ftkit.training.steps import MicroBatchLimit
+from ftkit.training.steps import MicroBatchLimit, mute_example
 
 if TYPE_CHECKING:
     import datasets
@@ -51,15 +50,6 @@ class StepExamples:
         """Read several examples at once, as the torch loader asks."""
         found = self.examples.__getitems__([max(index, ~index) for index in indices])
         return [
-            example if index >= 0 else _mute(example) for index, example in zip(indices, found, strict=True)
+            example if index >= 0 else mute_example(example)
+            for index, example in zip(indices, found, strict=True)
         ]
-
-
-def _mute(example: dict[str, Any]) -> dict[str, Any]:
-    labels = example["labels"]
-    weightless = {"weight": 0.0} if "weight" in example else {}
-    return {
-        **example,
-        **weightless,
-        "labels": [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED,
-    }

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ftkit.tasks.padding import IGNORED
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ftkit.data.mixing import Mixture
+
+    Lengths: TypeAlias = Sequence[int] | NDArray[np.int64]
+    """Tokens of each example."""
+
+
+ENOUGH_TOKENS = 512
+"""Tokens from which on a micro-batch keeps a CPU busy: a further one is then better than much padding."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ def plan_epoch(
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
-def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_size: int) -> list[int]:
+def share_step(step: Sequence[int], lengths: Lengths, *, rank: int, world_size: int) -> list[int]:
     """Return the examples of a step that one of several processes takes.
 
     They are dealt from the longest to the shortest, back and forth, so that every process gets about
@@ -66,7 +77,7 @@ def share_step(step: Sequence[int], lengths: Sequence[int], *, rank: int, world_
     return [ordered[turn] for turn in turns if owner[turn] == rank]
 
 
-def split_step(lengths: Sequence[int], limit: MicroBatchLimit) -> list[list[int]]:
+def split_step(lengths: Lengths, limit: MicroBatchLimit) -> list[list[int]]:
     """Cut the examples of a step into micro-batches of similar length, the longest first.
 
     Args:
@@ -82,7 +93,10 @@ def split_step(lengths: Sequence[int], limit: MicroBatchLimit) -> list[list[int]
         return _fill_evenly(order, lengths, limit.num_tokens)
     groups: list[list[int]] = []
     for place in order:
-        if groups and _fits(len(groups[-1]) + 1, lengths[groups[-1][0]], limit):
+        group = groups[-1] if groups else []
+        longest = lengths[group[0]] if group else 0
+        fits = group and _fits(len(group) + 1, longest, limit)
+        if fits and not _wastes(len(group), longest, lengths[place], limit):
             groups[-1].append(place)
         else:
             groups.append([place])
@@ -95,7 +109,15 @@ def _fits(num_examples: int, longest: int, limit: MicroBatchLimit) -> bool:
     return num_examples <= (limit.num_examples or 1)
 
 
-def _fill_evenly(order: Sequence[int], lengths: Sequence[int], num_tokens: int) -> list[list[int]]:
+def _wastes(num_examples: int, longest: int, length: int, limit: MicroBatchLimit) -> bool:
+    """Tell whether a micro-batch has enough to compute, and the next example would be padded by much."""
+    if limit.num_tokens is None:
+        return False
+    is_enough = num_examples * longest >= max(ENOUGH_TOKENS, limit.num_tokens // 8)
+    return is_enough and length < 0.75 * longest
+
+
+def _fill_evenly(order: Sequence[int], lengths: Lengths, num_tokens: int) -> list[list[int]]:
     """Deal examples, the longest first, each to the emptiest of as few groups as hold them all."""
     total = sum(min(length, num_tokens) for length in lengths)
     num_groups = max(1, -(-total // num_tokens))
@@ -116,6 +138,14 @@ def count_tokens(example: Mapping[str, Any]) -> int:
     return int(example["num_tokens"]) if "num_tokens" in example else len(example["input_ids"])
 
 
+def mute_example(example: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the supervision off an example, for a process that has none in a step and joins the others."""
+    labels = example["labels"]
+    weightless = {"weight": 0.0} if "weight" in example else {}
+    muted = [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED
+    return {**example, **weightless, "labels": muted}
+
+
 class StepSampler:
     """The batch sampler of the training loader: one item is the share of one step.
 
@@ -125,7 +155,7 @@ class StepSampler:
 
     def __init__(
         self,
-        lengths: Sequence[int],
+        lengths: Lengths,
         batch_size: int,
         *,
         seed: int,

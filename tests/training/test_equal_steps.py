@@ -10,8 +10,9 @@ import transformers
 
 from ftkit.models.padding_free import can_do_without_padding
 from ftkit.tasks import Encoding, LossOptions, get_task
+from ftkit.training.step_batches import StepExamples
 from ftkit.training.steps import MicroBatchLimit, StepSampler
-from ftkit.training.trainer import StepExamples, StepTrainer
+from ftkit.training.trainer import StepTrainer
 
 LAYOUTS = {
     "padded": MicroBatchLimit(num_examples=9),

@@ -85,6 +85,18 @@ def test_as_few_micro_batches_as_hold_the_tokens_get_about_the_same():
     assert max(tokens) / min(tokens) < 1.05
 
 
+def test_where_padding_is_computed_a_long_row_does_not_make_short_ones_long():
+    lengths = [1000, *(20 + (37 * index) % 100 for index in range(63))]
+    limit = MicroBatchLimit(num_tokens=8192)
+    groups = split_step(lengths, limit)
+    assert len(groups[0]) == 2  # 1,000 tokens are not quite enough; then it is
+    padded = sum(len(group) * max(lengths[place] for place in group) for group in groups)
+    assert sum(lengths) / padded > 0.75
+    assert sum(lengths) / (64 * 1000) < 0.1  # as one batch
+    small = [max(lengths[place] for place in group) * len(group) for group in groups]
+    assert min(small[:-1]) >= 512  # and none is cut off that would leave the device idle
+
+
 @given(lengths=LENGTHS, num_examples=st.integers(1, 20))
 def test_micro_batches_keep_to_the_number_of_examples(lengths, num_examples):
     groups = split_step(lengths, MicroBatchLimit(num_examples=num_examples))
