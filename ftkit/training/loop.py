@@ -248,7 +248,7 @@ def choose_sharding(
         logger.info("parallel: %s over %d processes", "fsdp" if shards else "ddp", world_size)
     elif parallel.shard_size:
         logger.warning("parallel.shard_size: not used; there is one process")
-    return make_shard_arguments(parallel, world_size) if shards else None
+    return make_shard_arguments(parallel, checkpoint.model, world_size) if shards else None
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:
