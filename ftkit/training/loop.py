@@ -17,6 +17,7 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
+from ftkit.training.compiling import falling_back
 from ftkit.training.feeding import open_feed
 from ftkit.training.footprint import measure_training
 from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
@@ -194,7 +195,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
         feed.restore(last)
     started = time.perf_counter()
-    with stop.listening(), quiet_transformers():
+    with stop.listening(), quiet_transformers(), falling_back(arguments.torch_compile):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     seconds = time.perf_counter() - started
     if pattern is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.training.steps import MicroBatchLimit, mute_example
+from ftkit.tasks.padding import IGNORED
+from ftkit.training.steps import MicroBatchLimit
 
 if TYPE_CHECKING:
     import datasets

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     """Tokens of each example."""
 
 
+ENOUGH_TOKENS = 512
+"""Tokens from which on a micro-batch keeps a CPU busy: a further one is then better than much padding."""
+
+
 @dataclass(frozen=True)
 class MicroBatchLimit:
     """How large one forward pass may be; exactly one of the two numbers is set.
