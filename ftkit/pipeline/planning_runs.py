@@ -14,9 +14,8 @@ from ftkit.evaluation.predictions import BATCH_TOKENS, CPU_BATCH_TOKENS
 from ftkit.models import Checkpoint, choose_precision, read_device
 from ftkit.models.precision import Device, Precision
 from ftkit.models.skeleton import load_outline
-from ftkit.pipeline.checking import count_run_tokens
 from ftkit.pipeline.clocks import Work, change_recipe, estimate_clock, measure_clock, measure_kind
-from ftkit.pipeline.readying import Ready, make_ready
+from ftkit.pipeline.readying import Ready, count_run_tokens, make_ready
 from ftkit.pipeline.starting import read_recipe
 from ftkit.planning.accelerators import GIB, Accelerator, find_accelerator
 from ftkit.planning.choices import Kind, Machine, choose_best, list_choices, make_choice
