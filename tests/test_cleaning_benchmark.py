@@ -26,7 +26,7 @@ def test_the_benchmark_of_cleaning_measures_every_rule_and_finds_repetitions(tmp
         [*command, str(poems)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("MB/s") == 16
+    assert done.stdout.count("MB/s") == 18
     left_out = [int(line.split()[-4]) for line in done.stdout.splitlines() if line.endswith("rows left out")]
     assert len(left_out) == 2
     assert min(left_out) > 20

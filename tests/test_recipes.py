@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 import ftkit
+from ftkit.data import load_rows
 from ftkit.recipe import TASKS, make_json_schema
 from ftkit.recipe.yaml_reader import CoreLoader
+from ftkit.runs import write_json_lines
 from ftkit.tasks import get_task
 from ftkit.tasks.encoding import check_settings
 
@@ -47,6 +49,10 @@ def test_every_task_has_a_recipe():
 @pytest.mark.parametrize("path", RECIPES, ids=NAMES)
 def test_a_recipe_takes_two_steps(path, tmp_path):
     overrides = ["training.max_steps=2", "training.batch_size=2", "data.test=3", "data.validation=null"]
+    recipe = ftkit.load_recipe(path)
+    if recipe.data.streaming:  # nothing can be split off
+        write_json_lines(tmp_path / "test.jsonl", load_rows(recipe.data.test)[:3])
+        overrides[2] = f"data.test={tmp_path / 'test.jsonl'}"
     run = ftkit.finetune(ftkit.load_recipe(path, [*overrides, f"output_dir={tmp_path / 'run'}"]))
     assert run.report["training"]["num_steps"] == 2
     assert {"base", "tuned"} <= run.report["scores"].keys()

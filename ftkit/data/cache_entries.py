@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,32 @@ Entry = TypeVar("Entry")
 ENTRY_NAME = "entry"
 USE_FILE = ".used"
 """Beside an entry: changed whenever the entry is used, and locked while somebody uses it."""
+
+
+_seen: ContextVar[list[tuple[str, bool]] | None] = ContextVar("seen", default=None)
+
+
+class NotCachedError(Exception):
+    """Something is not in the cache, and nothing is to be made: `looking_only` is on."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"{kind}: not in the cache")
+        self.kind = kind
+
+
+@contextmanager
+def looking_only() -> Iterator[list[tuple[str, bool]]]:
+    """Let nothing be made within the body: what is not in the cache raises `NotCachedError`.
+
+    Yields:
+        The kinds of what was asked for and is there, in order.
+    """
+    seen: list[tuple[str, bool]] = []
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
 
 
 def find_or_make_entry(
@@ -38,10 +65,16 @@ def find_or_make_entry(
 
     Raises:
         SourceError: the cache cannot be written to, for instance because the disk is full.
+        NotCachedError: it is not there, within `looking_only`.
     """
     place = cache_folder() / kind / key
     entry = place / ENTRY_NAME
     found = _read_entry(entry, read)
+    seen = _seen.get()
+    if seen is not None and found is None:
+        raise NotCachedError(kind)
+    if seen is not None:
+        seen.append((kind, True))
     if found is not None:
         return found
     with hold_lock(place):

@@ -73,6 +73,10 @@ class ChangeWriter:
         )
         self._write("changed", row, rule, detail, values)
 
+    def reject(self, row: int, rule: str, detail: str) -> None:
+        """Note what encoding did to a row: a rule that ends in `:drop` left it out."""
+        (self.drop if rule.endswith(":drop") else self.change)(row, rule, detail)
+
     def add(self, lines: str, counts: Mapping[tuple[str, Action], int]) -> None:
         """Add what another writer wrote and counted, of rows of the same table."""
         self._file.write(lines)

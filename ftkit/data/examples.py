@@ -11,11 +11,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.data.cache_entries import Use, find_or_make_entry
-from ftkit.data.cache_misses import say_what_changed
+from ftkit.data.cache_entries import ENTRY_NAME, Use, find_or_make_entry
+from ftkit.data.cache_misses import find_nearest_entry, say_what_changed
 from ftkit.data.changes import ChangeFile, ChangeWriter, read_counts, write_counts
 from ftkit.data.mapped_files import MappedFile
 from ftkit.errors import DataError
+from ftkit.sources import cache_folder
 
 if TYPE_CHECKING:
     import datasets
@@ -67,7 +68,7 @@ def prepare_examples(
         DataError: not one example was made.
         ValueError: an example has other keys or types than the first ones.
     """
-    content = json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True, ensure_ascii=False)
+    content = _write_key(key)
 
     def fill(folder: Path) -> None:
         changed = say_what_changed(json.loads(content), names or {})
@@ -80,15 +81,34 @@ def prepare_examples(
     return find_or_make_entry("prepared", name, fill, lambda folder: _read_prepared(folder, name))
 
 
+def has_examples(key: Mapping[str, Any]) -> bool:
+    """Tell whether there are examples that were made under a key."""
+    name = hashlib.sha256(_write_key(key).encode()).hexdigest()
+    return (cache_folder() / "prepared" / name / ENTRY_NAME).exists()
+
+
+def say_why_missing(key: Mapping[str, Any], names: Mapping[str, Any]) -> str:
+    """Say in what a key differs from the nearest one that there are examples of.
+
+    Args:
+        key: as for `prepare_examples`.
+        names: what people call the examples.
+    """
+    nearest = find_nearest_entry(json.loads(_write_key(key)), names)
+    if nearest is None or nearest[0].get("names") != dict(names):
+        return "for the first time"
+    return f"since last time changed: {'; '.join(nearest[1])}"
+
+
+def _write_key(key: Mapping[str, Any]) -> str:
+    return json.dumps({"format": FORMAT_VERSION, **key}, sort_keys=True, ensure_ascii=False)
+
+
 def _write_examples(make: Callable[[Reject], Iterator[dict[str, Any]]], folder: Path) -> dict[str, Any]:
     """Stream examples and rejected rows into a folder, and return their counts."""
     with (folder / REJECTED_FILE).open("w", encoding="utf-8") as file:
         changes = ChangeWriter(file)
-
-        def reject(index: int, rule: str, detail: str) -> None:
-            (changes.drop if rule.endswith(":drop") else changes.change)(index, rule, detail)
-
-        num_examples = _write_arrow(make(reject), folder / EXAMPLES_FILE)
+        num_examples = _write_arrow(make(changes.reject), folder / EXAMPLES_FILE)
     if num_examples == 0:
         counts = ", ".join(f"{rule}: {count:,}" for (rule, _), count in changes.counts.most_common())
         raise DataError(
@@ -161,6 +181,30 @@ def _make_batch(batch: list[dict[str, Any]], schema: pyarrow.Schema, start: int)
             f"{dict(zip(schema.names, map(str, schema.types), strict=True))}: {error}"
         ) from error
     return pa.record_batch(arrays, schema=schema)
+
+
+def hold_examples(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give examples the values that they would come back with from the disk: plain lists and numbers."""
+    if not examples:
+        return []
+    held: list[dict[str, Any]] = _make_batch(examples, make_schema(examples), 0).to_pylist()
+    return held
+
+
+def write_held(examples: list[dict[str, Any]], path: Path) -> None:
+    """Write examples to a file of their own; `read_held` reads them back."""
+    _write_arrow(iter(examples), path)
+
+
+def read_held(path: Path) -> list[dict[str, Any]]:
+    """Read what `write_held` wrote; nothing where there were none."""
+    import pyarrow as pa
+
+    if not path.exists():
+        return []
+    with pa.OSFile(str(path)) as file:
+        held: list[dict[str, Any]] = pa.ipc.open_stream(file).read_all().to_pylist()
+    return held
 
 
 def _read_prepared(folder: Path, fingerprint: str) -> Prepared:

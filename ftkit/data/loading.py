@@ -13,7 +13,7 @@ from typing import Any
 from ftkit.data.file_lists import list_files
 from ftkit.data.files import DataFile
 from ftkit.data.json_documents import read_json_document
-from ftkit.data.remote import fetch_hub_file, fetch_remote_files, load_hub_dataset
+from ftkit.data.remote import fetch_hub_file, fetch_remote_files, load_hub_dataset, open_remote_files
 from ftkit.data.row_json import RowText, write_rows
 from ftkit.data.rows import Rows
 from ftkit.data.storage import Part, Storage, store_in_memory, store_on_disk
@@ -65,13 +65,13 @@ def load_rows(source: Any, *, columns: Mapping[str, str] | None = None, split_na
 def _store(source: Any, split_name: str) -> tuple[Storage, tuple[str, ...], tuple[int, ...]]:
     """Bring rows into the form that `Rows` reads; name their files, and which item named each."""
     if is_dataset(source):
-        part = Part(split_name, _hash_texts(read_dataset(source)), lambda: read_dataset(source))
+        part = Part(split_name, hash_texts(read_dataset(source)), lambda: read_dataset(source))
         return store_on_disk([part]), (split_name,), (0,)
     items: Any = [source] if isinstance(source, (str, Path)) else source
     if isinstance(items, Sequence) and items:
         if all(isinstance(item, Mapping) for item in items):
             texts = list(write_rows(items))
-            part = Part(split_name, _hash_texts(texts), lambda: iter(texts))
+            part = Part(split_name, hash_texts(texts), lambda: iter(texts))
             return store_in_memory(part), (split_name,), (0,)
         if all(isinstance(item, (str, Path)) for item in items):
             parts, specs = _make_parts([str(item) for item in items], split_name)
@@ -103,7 +103,8 @@ def is_dataset(source: object) -> bool:
     return library is not None and isinstance(source, library.Dataset)
 
 
-def _hash_texts(texts: Iterable[RowText]) -> str:
+def hash_texts(texts: Iterable[RowText]) -> str:
+    """Hash the content of rows, as readers give them."""
     digest = hashlib.sha256()
     for _, text in texts:
         digest.update(str(text).encode("utf-8", "backslashreplace") + b"\n")
@@ -129,6 +130,29 @@ def _make_parts(specs: Sequence[str], split_name: str) -> tuple[list[Part], tupl
             parts.append(_make_file_part(file))
             numbers.append(number)
     return parts, tuple(numbers)
+
+
+def list_unstored_parts(source: Any) -> Iterator[Part]:
+    """Find the files of a source that is read while it is needed; they are not hashed, and not fetched.
+
+    Raises:
+        DataError: rows in memory, a data set of the hub, or no files at all.
+        SourceError: files that are not there.
+    """
+    items = [source] if isinstance(source, (str, Path)) else source
+    is_files = isinstance(items, list) and all(isinstance(item, (str, Path)) for item in items)
+    if is_dataset(source) or not items or not is_files:
+        raise DataError("data.streaming: reads files, and data.train are rows in memory; take it out")
+    for location in map(locate, map(str, items)):
+        if location.kind == "hub":
+            raise DataError(
+                f"data.streaming: {location.spec} is a data set of the hub, which is loaded whole; name its "
+                f"files instead: hf://datasets/{location.repo_id}/FILE"
+            )
+        is_here = location.kind == "path"
+        files = list_files(location.paths, location.spec) if is_here else open_remote_files(location.spec)
+        for file in files:
+            yield Part(file.name, "", partial(read_file, file), may_be_empty=True)
 
 
 def _find_files(location: Location) -> list[DataFile]:

@@ -33,6 +33,7 @@ from ftkit.data.columns import Column, check_column_names
 from ftkit.data.leakage import Leakage, drop_leaked, find_leakage
 from ftkit.data.loading import load_rows
 from ftkit.data.mixing import list_specs
+from ftkit.data.row_streams import open_stream
 from ftkit.data.rows import Rows
 from ftkit.data.splitting import split_sources
 from ftkit.errors import DataError
@@ -80,7 +81,8 @@ def prepare_rows(
     cleaned, changes = clean_sources(sources, section, columns)
     splits, more = drop_duplicates(split_sources(cleaned, section, seed=seed), section, columns)
     changes += more
-    leakage = find_leakage(splits, section, columns) if for_training else None
+    compares = for_training and not section.streaming
+    leakage = find_leakage(splits, section, columns) if compares else None
     if leakage is not None and section.leakage.action == "drop":
         splits = {**splits, "train": drop_leaked(leakage)}
         changes += Changes((Stage("train", leakage.train, leakage.file),))
@@ -112,13 +114,24 @@ def prepare_held_out(
 
 
 def load_sources(section: DataSection) -> dict[str, Rows]:
-    """Load the rows of every source that a recipe names, by the setting that names it."""
+    """Load the rows of every source that a recipe names, by the setting that names it.
+
+    Of a stream, the first rows: what is done before training looks at them alone.
+    """
     settings = {"train": list_specs(section.train), "test": section.test, "validation": section.validation}
     return {
-        name: load_rows(setting, columns=section.columns, split_name=name)
+        name: _read_head(section)
+        if section.streaming and name == "train"
+        else load_rows(setting, columns=section.columns, split_name=name)
         for name, setting in settings.items()
         if setting is not None and not isinstance(setting, (int, float))
     }
+
+
+def _read_head(section: DataSection) -> Rows:
+    rows = open_stream(section).read_head()
+    logger.info("data.streaming: these are the first %d training rows; a run reads all of them", len(rows))
+    return rows
 
 
 def clean_sources(
@@ -168,11 +181,15 @@ def check_rejected(changes: Changes, num_read: int, largest_share: float | None)
     Raises:
         DataError: says by which rules, and how to go on.
     """
-    by_rule = changes.count_rules("dropped")
-    num_dropped = sum(by_rule.values())
+    check_share(changes.count_rules("dropped"), num_read, largest_share)
+
+
+def check_share(dropped: Mapping[str, int], num_read: int, largest_share: float | None) -> None:
+    """Stop when too many rows were left out, given the number by rule; see `check_rejected`."""
+    num_dropped = sum(dropped.values())
     if largest_share is None or num_dropped <= largest_share * num_read:
         return
-    counts = ", ".join(f"{rule}: {number:,}" for rule, number in by_rule.items())
+    counts = ", ".join(f"{rule}: {number:,}" for rule, number in dropped.items())
     raise DataError(
         f"data.max_rejected: {num_dropped:,} of {num_read:,} rows ({num_dropped / num_read:.1%}) "
         f"are left out, more than {largest_share:.1%}; by rule: {counts}; look at them with "

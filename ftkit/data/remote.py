@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ftkit.data.files import DataFile, make_data_file
-from ftkit.data.remote_systems import hide_secrets, make_remote_error, open_remote
+from ftkit.data.remote_systems import RemotePath, hide_secrets, make_remote_error, open_remote
 from ftkit.errors import SourceError
 from ftkit.sources import (
     Location,
@@ -128,6 +128,32 @@ def fetch_remote_files(spec: str) -> list[DataFile]:
         SourceError: an unknown scheme, no such file, or no access.
         MissingDependencyError: the library that opens this kind of address is not installed.
     """
+    system, paths = _list_remote(spec)
+    return [_fetch(system, path, named="*" not in spec) for path in paths]
+
+
+def open_remote_files(spec: str) -> list[DataFile]:
+    """Find the files behind an address, to be read from there whenever they are opened.
+
+    Args:
+        spec: as for `fetch_remote_files`.
+
+    Raises:
+        SourceError: an unknown scheme, no such file, or no access.
+        MissingDependencyError: the library that opens this kind of address is not installed.
+    """
+    system, paths = _list_remote(spec)
+    files = []
+    for path in paths:
+        address = hide_secrets(str(system.unstrip_protocol(path))).partition("?")[0]
+        place = cast(
+            Path, RemotePath(system, path, PurePosixPath(address).name)
+        )  # all that readers ask of it
+        files.append(make_data_file(place, address, named="*" not in spec))
+    return files
+
+
+def _list_remote(spec: str) -> tuple[Any, list[str]]:
     system, path = open_remote(spec)
     try:
         if "*" in path:
@@ -138,7 +164,7 @@ def fetch_remote_files(spec: str) -> list[DataFile]:
         raise make_remote_error(spec, error) from error
     if not paths:
         raise SourceError(f"{hide_secrets(spec)}: no file matches; check the pattern")
-    return [_fetch(system, path, named="*" not in spec) for path in paths]
+    return system, paths
 
 
 def _fetch(system: Any, path: str, *, named: bool) -> DataFile:

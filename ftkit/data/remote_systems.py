@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from ftkit.errors import MissingDependencyError, SourceError
@@ -111,3 +114,60 @@ def hide_secrets(text: str) -> str:
     """Take out of a text with addresses what may be a key: user and password, and what follows `?`."""
     text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
     return re.sub(r"(://[^\s?]*)\?[^\s'\"]*", r"\1?...", text)
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """A file elsewhere, with what readers ask of a path on this disk."""
+
+    system: Any
+    """An fsspec file system."""
+    path: str
+    name: str
+
+    def stat(self) -> SimpleNamespace:
+        """Return the size; of a file whose size is not told, 1."""
+        try:
+            return SimpleNamespace(st_size=self.system.info(self.path).get("size") or 1)
+        except Exception as error:
+            raise make_remote_error(str(self.system.unstrip_protocol(self.path)), error) from error
+
+    def open(self, mode: str) -> io.BufferedReader:
+        """Open it for reading, a megabyte at a time."""
+        return io.BufferedReader(_RemoteBytes(self.system, self.path), 1 << 20)
+
+
+class _RemoteBytes(io.RawIOBase):
+    """The bytes of a file elsewhere; errors of its driver come in words."""
+
+    def __init__(self, system: Any, path: str) -> None:
+        self._address = str(system.unstrip_protocol(path))
+        try:
+            self._stream = system.open(path, "rb")
+        except Exception as error:
+            raise make_remote_error(self._address, error) from error
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def readinto(self, target: Any) -> int:
+        try:
+            found = self._stream.read(len(target))
+        except Exception as error:
+            raise make_remote_error(self._address, error) from error
+        target[: len(found)] = found
+        return len(found)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()

@@ -154,8 +154,8 @@ def store_on_disk(parts: Sequence[Part]) -> Storage:
     return storage
 
 
-def store_in_memory(part: Part) -> Storage:
-    """Keep the rows of one part in memory, in the form that they would have on disk.
+def store_in_memory(*parts: Part) -> Storage:
+    """Keep the rows of parts in memory, in the form that they would have on disk.
 
     Raises:
         DataError: broken rows, with their count and the first few; or no rows.
@@ -163,9 +163,30 @@ def store_in_memory(part: Part) -> Storage:
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    about = _write_parts([part], sink)
+    about = _write_parts(parts, sink)
+    return _open_in_memory(sink, about, _hash_parts(parts))
+
+
+def store_rows_in_memory(rows: Iterable[StoredRow], *, key: str, num_parts: int) -> Storage:
+    """Keep rows in memory, in the form that they would have on disk.
+
+    Args:
+        rows: in their order.
+        key: hash of what they were made of.
+        num_parts: how many sources they come from.
+    """
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    about = write_stored_rows(rows, sink, num_parts=num_parts)
+    return _open_in_memory(sink, about, key)
+
+
+def _open_in_memory(sink: pyarrow.BufferOutputStream, about: Mapping[str, Any], key: str) -> Storage:
+    import pyarrow as pa
+
     table = pa.ipc.open_file(sink.getvalue()).read_all()
-    return Storage(_hash_parts([part]), about["columns"], about["num_rows_by_part"], table, None)
+    return Storage(key, about["columns"], about["num_rows_by_part"], table, None)
 
 
 def _hash_parts(parts: Sequence[Part]) -> str:

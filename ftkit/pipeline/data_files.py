@@ -67,6 +67,11 @@ def clean_data(
             raise RunError(f"{each}: is there already; name another file")
     if path.suffix != ".jsonl":
         raise RunError(f"{path}: rows are written as JSON lines; name a .jsonl file")
+    if recipe.data.streaming and split == "train":
+        raise RunError(
+            "data.streaming: rows that are streamed are cleaned while a run trains; add data.streaming=false "
+            "to clean all of them into a file"
+        )
     prepared = prepare_rows(recipe.data, seed=recipe.training.seed, columns=get_task(recipe.task).COLUMNS)
     if split not in prepared.splits:
         raise RunError(f"the recipe has no split {split!r}; it has {', '.join(prepared.splits)}")

@@ -138,6 +138,7 @@ def run_stages(recipe: Recipe, *, fresh: bool, force: bool = False) -> Run:
     report = report_run(recipe, task, base, splits, scored, metrics, result)
     report = add_further(report, further)
     report = add_changes(report, ready.rows.num_read, ready.changes)
+    report = add_stream_counts(report, result.stream)
     report |= report_rows(ready.rows.leakage, mixture)
     report = add_checks(report, checked, folder, max_grad_norm=recipe.training.max_grad_norm)
     run = finish_run(folder, recipe, task, base, scored, {**report, "labels": label_counts})
@@ -325,6 +326,20 @@ def add_changes(report: Mapping[str, Any], num_read: Mapping[str, int], changes:
         for name, counts in report["data"].items()
     }
     return {**report, "data": data, "changes": changes.list_counts()}
+
+
+def add_stream_counts(report: Mapping[str, Any], stream: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Say of training rows that were read while training how many came, and what was dropped and changed.
+
+    Where they were read several times, the first time counts.
+    """
+    if stream is None:
+        return dict(report)
+    counts = {name: value for name, value in stream.items() if name != "changes"}
+    rejected = {each["rule"]: each["rows"] for each in stream["changes"]}
+    train = {**report["data"]["train"], **counts, "rejected": rejected, "streamed": True}
+    changes = [*report["changes"], *stream["changes"]]
+    return {**report, "data": {**report["data"], "train": train}, "changes": changes}
 
 
 def write_leakage(folder: RunFolder, leakage: Leakage | None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from ftkit.data import (
     Changes,
@@ -30,6 +30,7 @@ from ftkit.tasks.encoding import (
     list_encoding_changes,
     read_example_rows,
 )
+from ftkit.tasks.example_streams import open_examples
 from ftkit.training.checks import check_training
 from ftkit.training.machine import import_libraries
 
@@ -56,15 +57,23 @@ class Ready:
     """How much of each source an epoch has; None for all of all."""
     further: FurtherScores
     """Further data sets and benchmarks to score on."""
+    num_streamed: int | None = None
+    """Examples that a run trains on which reads its rows meanwhile; None where they are stored."""
 
     @property
     def num_per_epoch(self) -> int:
-        """Examples that an epoch has."""
+        """Examples that an epoch has; a whole run is one where rows are read while training."""
+        if self.num_streamed is not None:
+            return self.num_streamed
         return len(self.splits["train"].examples) if self.mixture is None else len(self.mixture)
 
 
-def make_ready(recipe: Recipe) -> Ready:
+def make_ready(recipe: Recipe, *, load: Callable[..., Checkpoint] = load_base) -> Ready:
     """Load and encode all that a recipe names.
+
+    Args:
+        recipe: the settings.
+        load: loads the model; gets recipe, task and labels.
 
     Raises:
         FtkitError: the first thing that cannot be.
@@ -84,10 +93,21 @@ def make_ready(recipe: Recipe) -> Ready:
     metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
     check_splits(rows, task, recipe.data, tuple(label_counts))
     further = open_further(recipe, task, tuple(label_counts))
-    base = load_base(recipe, task, labels=tuple(label_counts))
+    base = load(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
     check_analysis(choose_held_out(splits), recipe.evaluation)
     mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))
     changes = prepared.changes + list_encoding_changes(splits)
     check_rejected(changes, sum(prepared.num_read.values()), recipe.data.max_rejected)
-    return Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared, mixture, further)
+    ready = Ready(task, splits, label_counts, metrics, best_metric, base, changes, prepared, mixture, further)
+    return add_stream(ready, recipe) if recipe.data.streaming else ready
+
+
+def add_stream(ready: Ready, recipe: Recipe) -> Ready:
+    """Open the stream that the run trains on; what it drops and changes is recorded while it is read."""
+    encoding = ready.splits["train"].encoding
+    stream = open_examples(recipe.data, ready.task, ready.base.tokenizer, encoding)
+    held_out = tuple(stage for stage in ready.changes.stages if stage.split != "train")
+    number = recipe.training.batch_size * int(recipe.training.max_steps or 0)
+    splits = {**ready.splits, "train": replace(ready.splits["train"], stream=stream)}
+    return replace(ready, splits=splits, num_streamed=number, changes=Changes(held_out))

@@ -136,7 +136,8 @@ def write_info(
         "num_processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
     start_run(folder, dump_recipe(recipe), info, continued=continued)
-    write_json_lines(folder.data / "rejected.jsonl", changes)
+    if not (recipe.data.streaming and folder.find_checkpoint()):  # a stream goes on writing in it
+        write_json_lines(folder.data / "rejected.jsonl", changes)
     write_json(folder.data / "examples.json", describe_examples(splits, task, base.tokenizer))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from ftkit.recipe.known_names import FOREIGN_NAMES, OWNED_ARGUMENTS
 from ftkit.recipe.mistakes import KeyPath
 from ftkit.recipe.paths import is_address
-from ftkit.recipe.sections import SplitSection, TrainingSection
+from ftkit.recipe.sections import DataSection, SplitSection, TrainingSection
 from ftkit.recipe.sections.cleaning import COMPARING, RULES
 from ftkit.recipe.settings import names_setting
 from ftkit.recipe.trust import find_secrets
-from ftkit.recipe.values import names_source, show
+from ftkit.recipe.values import PERCENT, names_source, show
 
 Conflict = tuple[KeyPath, str]
 
@@ -30,6 +30,7 @@ def find_conflicts(values: Mapping[str, Any]) -> list[Conflict]:
         _check_split(_take_mapping(data, "split")),
         _check_order_of_rules(data),
         _check_mixing(_take_mapping(data, "mixing"), data.get("train")),
+        _check_streaming(data, training, values.get("task")),
         _check_batch(training),
         _check_early_stopping(training, data, evaluation),
         _check_best_metric(evaluation),
@@ -112,6 +113,68 @@ def _check_mixing(mixing: Mapping[str, Any], train: Any) -> Iterator[Conflict]:
     elif mixing.get("stopping_strategy") == "first_exhausted" and not weighted:
         key = ("data", "mixing", "stopping_strategy")
         yield key, "does nothing without weights; give the sources of data.train weights, or a temperature"
+
+
+def _check_streaming(data: Mapping[str, Any], training: Mapping[str, Any], task: Any) -> Iterator[Conflict]:
+    """A stream is read once, from front to back: what needs all rows, or their number, cannot be had."""
+    default = DataSection.model_fields["shuffle_buffer"].default  # a resolved recipe has every setting
+    if data.get("streaming") is not True:
+        if data.get("shuffle_buffer", default) != default:
+            yield ("data", "shuffle_buffer"), "does nothing without data.streaming: true; take it out"
+        return
+    if training.get("max_steps") is None:
+        yield ("training", "max_steps"), "missing; data.streaming needs it, since a stream tells no length"
+    if training.get("epochs") is not None:
+        yield ("training", "epochs"), "counts rows that data.streaming does not know; take it out"
+    if training.get("class_weights") == "balanced":
+        problem = "counts the labels of all rows, which data.streaming does not; give a weight for each label"
+        yield ("training", "class_weights"), problem
+    if "dataloader_num_workers" in _take_mapping(training, "arguments"):
+        problem = "a stream is read by the process that trains (data.streaming); take it out"
+        yield ("training", "arguments", "dataloader_num_workers"), problem
+    yield from _check_streamed_splits(data)
+    yield from _check_streamed_rules(data)
+    yield from _check_streamed_labels(data, task)
+
+
+def _check_streamed_splits(data: Mapping[str, Any]) -> Iterator[Conflict]:
+    for name in ("validation", "test"):
+        value = data.get(name, DataSection.model_fields[name].default)
+        if isinstance(value, (int, float)) or (isinstance(value, str) and PERCENT.fullmatch(value)):
+            problem = "cannot be split off with data.streaming; name rows of their own, or null for none"
+            yield ("data", name), problem
+    train = data.get("train")
+    if any(map(names_source, train if isinstance(train, list) else [train])):
+        yield ("data", "train"), "weights and numbers of rows need all rows; data.streaming reads plain files"
+    if _take_mapping(data, "mixing").get("temperature") is not None:
+        yield ("data", "mixing", "temperature"), "needs all rows, which data.streaming does not; take it out"
+
+
+def _check_streamed_rules(data: Mapping[str, Any]) -> Iterator[Conflict]:
+    rules = data.get("clean")
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        if (name := _name_rule(rule)) in (*COMPARING, "repeated_lines"):
+            problem = f"{name} looks at all rows, which data.streaming does not; take it out"
+            yield ("data", "clean", index), problem
+    leakage = data.get("leakage")
+    section = leakage if isinstance(leakage, Mapping) else {"action": leakage or "drop"}
+    held_out = any(data.get(name) is not None for name in ("validation", "test"))
+    if (held_out and section.get("action", "drop") != "allow") or section.get("against"):
+        problem = (
+            "the gate compares all training rows before training, which data.streaming does not; keep them "
+            "apart yourself and say leakage: allow"
+        )
+        yield ("data", "leakage"), problem
+
+
+def _check_streamed_labels(data: Mapping[str, Any], task: Any) -> Iterator[Conflict]:
+    kind = data.get("problem_type", "auto")
+    if task == "text-classification" and kind == "auto":
+        problem = "auto looks at all rows, which data.streaming does not; name it, such as single_label"
+        yield ("data", "problem_type"), problem
+    needs_names = task == "token-classification" or (task == "text-classification" and kind != "regression")
+    if needs_names and not isinstance(data.get("label_names"), list):
+        yield ("data", "label_names"), "missing; data.streaming needs the labels as a list, in their order"
 
 
 def _check_batch(training: Mapping[str, Any]) -> Iterator[Conflict]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from ftkit.models import Checkpoint
     from ftkit.recipe import DataSection, TrainingSection
+    from ftkit.tasks.example_streams import ExampleStream
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class Split:
     rows: Rows
     prepared: Prepared
     encoding: Encoding
+    stream: ExampleStream | None = None
+    """Where rows are read while training: all of them; rows and examples are the first ones then."""
 
     @property
     def examples(self) -> datasets.Dataset:
@@ -258,18 +261,11 @@ def encode_rows(
     Raises:
         DataError: rows that lack a column or do not fit the task; names file and line.
     """
-    key = {
-        "task": name,
-        **fingerprint_task(task),
-        "rows": rows.fingerprint,
-        "tokenizer": tokenizer_fingerprint or fingerprint_tokenizer(tokenizer),
-        **asdict(encoding),
-    }
-
+    key = make_key(name, task, rows, tokenizer, encoding, tokenizer_fingerprint)
     lengths = Lengths()
-    make = partial(_make_examples, task, rows, tokenizer, encoding, lengths)
+    make = partial(make_examples, task, rows, tokenizer, encoding, lengths)
     # Rows to predict are answered without a word about them.
-    names = {"split": split, "sources": list(rows.sources[:NUM_NAMES])} if encoding.labelled else None
+    names = make_names(split, rows) if encoding.labelled else None
     prepared = prepare_examples(make, key=key, names=names, describe=lambda: {"lengths": lengths.describe()})
     if encoding.labelled and (shown := prepared.summary["lengths"]):
         logger.info("%s: %s", split, say_lengths(shown, encoding))
@@ -278,7 +274,30 @@ def encode_rows(
     return Split(split, rows, prepared, encoding)
 
 
-def _make_examples(
+def make_key(
+    name: str,
+    task: Task,
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase,
+    encoding: Encoding,
+    tokenizer_fingerprint: str = "",
+) -> dict[str, Any]:
+    """Return all that the examples of rows depend on; see `encode_rows`."""
+    return {
+        "task": name,
+        **fingerprint_task(task),
+        "rows": rows.fingerprint,
+        "tokenizer": tokenizer_fingerprint or fingerprint_tokenizer(tokenizer),
+        **asdict(encoding),
+    }
+
+
+def make_names(split: str, rows: Rows) -> dict[str, Any]:
+    """Return what people call the examples of a split."""
+    return {"split": split, "sources": list(rows.sources[:NUM_NAMES])}
+
+
+def make_examples(
     task: Task,
     rows: Rows,
     tokenizer: PreTrainedTokenizerBase,

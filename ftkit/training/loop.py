@@ -18,6 +18,7 @@ from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.compiling import falling_back
+from ftkit.training.feeding import open_feed
 from ftkit.training.footprint import measure_training
 from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
 from ftkit.training.profiling import StepProfile
@@ -28,7 +29,7 @@ from ftkit.training.sharding import (
     shards_model,
     validate_whole,
 )
-from ftkit.training.steps import MicroBatchLimit, StepSampler
+from ftkit.training.steps import MicroBatchLimit
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import TrainingArguments
 
-    from ftkit.data.mixing import Mixture
+    from ftkit.data import Mixture
     from ftkit.models import Checkpoint
     from ftkit.recipe import EvaluationSection, TrainingSection
     from ftkit.runs import RunFolder
@@ -62,6 +63,8 @@ class TrainingResult:
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
     peak_memory_bytes: int
     """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
+    stream: Mapping[str, Any] | None = None
+    """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
     utilisation: float | None = None
     """Model FLOPs utilisation: the operations that the tokens need, over what the devices could do in the
     same time; that was measured with a matrix product in the precision of the run."""
@@ -77,7 +80,7 @@ class TrainingResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for the report."""
-        left_out = {"trackers"} | ({"profile"} if self.profile is None else set())
+        left_out = {"trackers", "stream"} | ({"profile"} if self.profile is None else set())
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
@@ -131,19 +134,11 @@ def train(  # noqa: PLR0913 - the parts of a run
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.step_batches import StepExamples
     from ftkit.training.trainer import StepTrainer
 
-    lengths = read_lengths(split.examples)
     world_size, rank = read_processes()
-    sampler = StepSampler(
-        lengths,
-        training.batch_size,
-        seed=training.seed,
-        rank=rank,
-        world_size=world_size,
-        mixture=mixture,
-    )
+    lengths = read_lengths(split.examples)
+    feed = open_feed(split, training, folder, mixture, lengths=lengths, rank=rank, world_size=world_size)
     last = folder.find_checkpoint()
     sharding = choose_sharding(parallel or ParallelSection(), checkpoint, world_size=world_size, last=last)
     arguments = make_arguments(
@@ -151,7 +146,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         evaluation,
         checkpoint.precision,
         folder=folder.checkpoints,
-        total_steps=count_total_steps(training, len(sampler)),
+        total_steps=count_total_steps(training, len(feed.sampler)),
         world_size=world_size,
         device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,
@@ -177,19 +172,19 @@ def train(  # noqa: PLR0913 - the parts of a run
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
-        train_dataset=StepExamples(split.examples),
+        train_dataset=feed.examples,
         eval_dataset=split.examples
         if validate
         else None,  # Trainer insists on one; `validate` knows the rows
         callbacks=callbacks,
         task=task,
         encoding=split.encoding,
-        sampler=sampler,
-        limit=_choose_limit(checkpoint, training, arguments, int(lengths.max())),
+        sampler=feed.sampler,
+        limit=_choose_limit(checkpoint, training, arguments, feed.longest),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
-        watch=StepWatch(split.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
+        watch=StepWatch(feed.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
         profile=profile,
     )
@@ -198,6 +193,7 @@ def train(  # noqa: PLR0913 - the parts of a run
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
+        feed.restore(last)
     started = time.perf_counter()
     with stop.listening(), quiet_transformers(), falling_back(arguments.torch_compile):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -228,6 +224,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         profile=profile.describe() if profile is not None and profile.counted else None,
         out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
+        stream=feed.describe(),
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
@@ -252,7 +249,7 @@ def choose_sharding(
         logger.info("parallel: %s over %d processes", "fsdp" if shards else "ddp", world_size)
     elif parallel.shard_size:
         logger.warning("parallel.shard_size: not used; there is one process")
-    return make_shard_arguments(parallel, world_size) if shards else None
+    return make_shard_arguments(parallel, checkpoint.model, world_size) if shards else None
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:

@@ -84,7 +84,7 @@ def count_shards(parallel: ParallelSection, device_type: str) -> int:
     return min(parallel.shard_size or world_size, world_size)
 
 
-def make_shard_arguments(parallel: ParallelSection, world_size: int) -> dict[str, Any]:
+def make_shard_arguments(parallel: ParallelSection, model: nn.Module, world_size: int) -> dict[str, Any]:
     """Return what `TrainingArguments` has to be told.
 
     Checkpoints are written in shards, which any number of devices can read. A frozen base and a trained
@@ -93,11 +93,29 @@ def make_shard_arguments(parallel: ParallelSection, world_size: int) -> dict[str
     from accelerate.parallelism_config import ParallelismConfig
 
     size = parallel.shard_size or world_size
+    layers = list_layer_classes(model)
+    units = {"transformer_layer_cls_to_wrap": layers} if layers else {"auto_wrap_policy": "NO_WRAP"}
     return {
         "fsdp": True,
-        "fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT", "reshard_after_forward": True},
+        "fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT", "reshard_after_forward": True, **units},
         "parallelism_config": ParallelismConfig(dp_shard_size=size, dp_replicate_size=world_size // size),
     }
+
+
+def list_layer_classes(model: nn.Module) -> list[str]:
+    """List the classes of the layers that are gathered one at a time.
+
+    Those that hold the input embedding are left out: accelerate gathers it by itself, and fails where it lies
+    within a layer, as BERT's does.
+    """
+    embedding: Any = getattr(model, "get_input_embeddings", lambda: None)()
+    found: dict[str, bool] = {}
+    for module in model.modules():
+        name = type(module).__name__
+        if name in (getattr(model, "_no_split_modules", None) or ()):
+            holds = any(part is embedding for part in module.modules())
+            found[name] = found.get(name, False) or holds
+    return [name for name, holds in found.items() if not holds]
 
 
 def shard_on_cpu(accelerator: Any, plugin_arguments: dict[str, Any], groups: Any) -> None:

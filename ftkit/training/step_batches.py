@@ -50,16 +50,13 @@ class StepExamples:
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """Read several examples at once, as the torch loader asks."""
         found = self.examples.__getitems__([max(index, ~index) for index in indices])
-        return [
-            example if index >= 0 else _mute(example) for index, example in zip(indices, found, strict=True)
-        ]
+        pairs = zip(indices, found, strict=True)
+        return [example if index >= 0 else mute_example(example) for index, example in pairs]
 
 
-def _mute(example: dict[str, Any]) -> dict[str, Any]:
+def mute_example(example: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the supervision off an example."""
     labels = example["labels"]
     weightless = {"weight": 0.0} if "weight" in example else {}
-    return {
-        **example,
-        **weightless,
-        "labels": [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED,
-    }
+    muted = [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED
+    return {**example, **weightless, "labels": muted}

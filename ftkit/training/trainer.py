@@ -30,6 +30,7 @@ from ftkit.training.profiling import StepProfile
 from ftkit.training.sharding import shard_on_cpu
 from ftkit.training.step_batches import MicroBatch, MicroBatchTooLarge, StepBatches
 from ftkit.training.steps import MicroBatchLimit, StepSampler, count_tokens, split_step
+from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
 from ftkit.training.utilisation import measure_peak, measure_work
 from ftkit.training.watch import StepWatch
 
@@ -54,7 +55,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         *,
         task: Task,
         encoding: Encoding,
-        sampler: StepSampler,
+        sampler: StepSampler | StreamSampler,
         limit: MicroBatchLimit,
         loss_options: LossOptions,
         l1_penalty: float = 0.0,
@@ -307,6 +308,8 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         last = self._globalstep_last_logged
         sums = {"loss": loss, "last_logged_step": last}
         (folder / SUMS).write_text(json.dumps(sums), encoding="utf-8")
+        if isinstance(self.train_dataset, StreamedSteps):
+            self.train_dataset.save(folder, self.state.global_step)
 
     def _load_best_model(self) -> None:
         """Load the best checkpoint from where it is now: the run folder may have been moved."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ftkit.data import Rows
     from ftkit.tasks import Task
+    from ftkit.training.streamed_steps import StreamedSteps
 
 NUM_NAMED = 5
 MOST_SKIPPED = 20
@@ -27,8 +28,8 @@ MOST_SKIPPED = 20
 class StepWatch:
     """Looks at the loss and the gradient of every step."""
 
-    rows: Rows
-    """The training rows, which know where they stand."""
+    rows: Rows | StreamedSteps
+    """The training rows, or the examples of the step in hand, which know where they stand."""
     place: Path
     """The file for the rows of a step that goes wrong; beside the run, which is not kept then."""
     num_skipped: int = 0

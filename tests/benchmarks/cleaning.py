@@ -90,6 +90,29 @@ def measure_rules(texts, rounds):
     return {name: num_bytes / 1e6 / sorted(each)[len(each) // 2] for name, each in seconds.items()}
 
 
+def measure_cores(path, rounds):
+    """Clean a file of rows by all rules, in one process and on all cores in turns; return MB/s of each."""
+    from joblib import cpu_count
+
+    from ftkit.data import Column, load_rows
+    from ftkit.data.cleaning import chunks
+    from ftkit.recipe.sections.cleaning import CleaningRule
+
+    columns = (Column("text", "text", required=True, meaning="a text"),)
+    rules = tuple(CleaningRule.model_validate(form) for form in FORMS)
+    rows = load_rows(str(path))
+    num_bytes = sum(len(row["text"].encode()) for row in rows)
+    seconds = {1: [], cpu_count(): []}
+    for _ in range(rounds):
+        for cores, each in seconds.items():
+            chunks.FEWEST_BYTES = 0 if cores > 1 else 10**18
+            start = time.perf_counter()
+            for _ in chunks.clean_chunks(rows, chunks.Cleaning(rules, columns, {})):
+                pass
+            each.append(time.perf_counter() - start)
+    return {cores: num_bytes / 1e6 / sorted(each)[len(each) // 2] for cores, each in seconds.items()}
+
+
 def measure_repetitions(path, name):
     """Drop repetitions of a file of rows; return seconds without reading the file, and rows left out."""
     from ftkit.data import Column, load_rows
@@ -124,6 +147,12 @@ def main():
         path = Path(folder) / "rows.jsonl"
         rows = make_rows(texts, arguments.rows)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        sample_path = Path(folder) / "sample.jsonl"
+        lines = [json.dumps(row) + "\n" for row in rows[: arguments.texts * 5]]
+        sample_path.write_text("".join(lines), encoding="utf-8")
+        print(f"all of these rules, one after another, on {len(lines):,} rows, starting processes included:")
+        for cores, speed in measure_cores(sample_path, arguments.rounds).items():
+            print(f"  {'processes: ' + str(cores):50} {speed:8.2f} MB/s")
         print(f"repetitions in {len(rows):,} rows made of {len(texts):,} texts:")
         del rows, texts
         for name in ("duplicates", "near_duplicates"):

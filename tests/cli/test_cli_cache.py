@@ -34,3 +34,20 @@ def test_what_is_no_size_is_refused(run, text):
     result = run("data", "cache", "--keep", text)
     assert result.code == 2
     assert "write a number and a unit: 500MB, 10GB" in " ".join(result.err.replace("│", " ").split())
+
+
+def test_a_recipe_is_told_what_its_run_would_find(cache, run):
+    missing = run("data", "cache", "recipe.yaml")
+    assert missing.code == 0
+    assert "made anew: the source is new, or its content has changed" in missing.out
+    assert run("finetune", "recipe.yaml").code == 0
+    found = json.loads(run("data", "cache", "recipe.yaml", "--json").out)
+    assert found["is_complete"]
+    changed = run("data", "cache", "recipe.yaml", "data.max_tokens=8").out
+    assert "since last time changed: max_tokens: " in changed
+
+
+def test_pruning_is_not_of_a_recipe(run):
+    result = run("data", "cache", "recipe.yaml", "--keep", "1GB")
+    assert result.code == 2
+    assert "leave RECIPE out" in result.err

@@ -10,7 +10,9 @@ from s3_server import ACCESS_KEY, serve_s3
 
 from ftkit.data import load_rows
 from ftkit.data.remote_systems import hide_secrets, open_remote
+from ftkit.data.row_streams import open_stream
 from ftkit.errors import MissingDependencyError, SourceError
+from ftkit.recipe import DataSection
 
 SECRET = "wJalrXUtnFEMI-secret"
 LINES = "".join(
@@ -51,6 +53,16 @@ def refuse(address):
     assert SECRET not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
+
+
+def test_files_in_a_bucket_are_streamed_and_not_stored(s3, cache):
+    stream = open_stream(DataSection(train=["s3://bucket/set/*.jsonl"]))
+    assert count_reads(s3) == 0
+    ((rows, _),) = stream.read()
+    assert [row["text"] for row in rows] == [*(f"床前明月光 {number}" for number in range(50)), "b"]
+    assert rows.where(50) == "s3://bucket/set/b.jsonl:1"
+    assert count_reads(s3) >= 2
+    assert not list(cache.rglob("*.jsonl"))
 
 
 def test_a_file_in_a_bucket_is_read_like_one_on_this_disk(s3):

@@ -14,6 +14,7 @@ from ftkit.training.sharding import (
     SHARDS,
     copy_without_weights,
     count_shards,
+    list_layer_classes,
     make_shard_arguments,
     measure_copy,
     shards_model,
@@ -132,8 +133,8 @@ def test_a_checkpoint_that_is_no_shards_is_not_continued_as_some(model, tmp_path
 
 
 @pytest.mark.parametrize(("size", "shards", "copies"), [(None, 8, 1), (4, 4, 2), (8, 8, 1)])
-def test_every_group_of_the_shard_size_has_a_copy(size, shards, copies):
-    groups = make_shard_arguments(ParallelSection(shard_size=size), 8)["parallelism_config"]
+def test_every_group_of_the_shard_size_has_a_copy(model, size, shards, copies):
+    groups = make_shard_arguments(ParallelSection(shard_size=size), model, 8)["parallelism_config"]
     assert (groups.dp_shard_size, groups.dp_replicate_size) == (shards, copies)
 
 
@@ -155,3 +156,16 @@ def test_shards_are_counted_before_there_are_processes(monkeypatch):
     assert count_shards(ParallelSection(strategy="ddp", num_devices=4), "cuda") == 1
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert count_shards(parallel, "cuda") == 3
+
+
+def test_layers_are_gathered_one_at_a_time_and_embeddings_by_themselves(tiny_bert, tiny_llama):
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    assert list_layer_classes(AutoModelForSequenceClassification.from_pretrained(tiny_bert)) == ["BertLayer"]
+    assert list_layer_classes(AutoModelForCausalLM.from_pretrained(tiny_llama)) == ["LlamaDecoderLayer"]
+
+
+def test_a_model_without_known_layers_is_gathered_as_one(model):
+    config = make_shard_arguments(ParallelSection(), model, 2)["fsdp_config"]
+    assert config["auto_wrap_policy"] == "NO_WRAP"
+    assert "transformer_layer_cls_to_wrap" not in config

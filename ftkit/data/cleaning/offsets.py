@@ -54,7 +54,7 @@ def make_move(old: str, new: str, edit: Edit) -> Move:
         alone = edit(marked)
         # A rule may see more in the whole text than in the span alone: phrases of Chinese, for instance.
         is_same = found.strip() == alone.strip() or (alone != marked and len(found) == len(marked))
-        return (moved[0], moved[1]) if found.strip() and is_same else None
+        return (moved[0], moved[1]) if found.strip() and alone.strip() and is_same else None
 
     return move
 

@@ -48,6 +48,15 @@ class DataSection(Section):
     """Largest share of the rows that cleaning, the leakage gate and encoding (too long, nothing to learn) may
     leave out together, from 0 to 1 or as `5%`; more stop the run; `null`: any."""
 
+    streaming: bool = False
+    """Read the training rows from their source while training, and store no more than the first 1,000, for
+    the checks: for sources that are too large, or change. Needs `training.max_steps`; validation and test
+    have rows of their own."""
+
+    shuffle_buffer: Annotated[int, Field(ge=0)] = 1000
+    """With `streaming`: examples that are held in memory, of which a random one is next, from 0; 0: the order
+    of the source."""
+
     license: Annotated[Text | None, Field(examples=["cc-by-4.0", "MIT; see LICENSE"])] = None
     """Licence of the rows, in words, for the model card; `null`: not known."""
 
