@@ -101,6 +101,7 @@ def test_the_written_recipe_is_the_best_choice_and_runs(recipe, tmp_path):
     written = ftkit.load_recipe(str(output))
     assert written.training.micro_batch_size == found.best.micro_batch_size == 4
     assert written.training.batch_size == 4
+    assert written.data.validation is None  # as the recipe says, and not as by default
     assert written.data.train == str(tmp_path / "rows.jsonl")
     assert ftkit.check(output, overrides=["training.max_steps=1"]).verdict != "will not do"
 

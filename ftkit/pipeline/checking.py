@@ -46,17 +46,16 @@ from ftkit.errors import (
     SourceError,
 )
 from ftkit.metrics import METRICS
-from ftkit.pipeline.readying import Ready, make_ready
+from ftkit.pipeline.readying import Ready, count_run_tokens, make_ready
 from ftkit.pipeline.starting import read_recipe
 from ftkit.recipe import Recipe, describe_code, dump_recipe, load_recipe
 from ftkit.runs import RunFolder, check_writable, claim_run_folder
 from ftkit.tasks.encoding import RULES, choose_held_out
-from ftkit.training.arguments import count_total_steps
 from ftkit.training.footprint import Footprint, measure_training
 from ftkit.training.loop import read_lengths
 from ftkit.training.memory import choose_limit, read_free_bytes, read_total_bytes
 from ftkit.training.sharding import count_shards
-from ftkit.training.steps import MicroBatchLimit, count_steps, plan_epoch
+from ftkit.training.steps import MicroBatchLimit, plan_epoch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -329,26 +328,3 @@ def _estimate_time(
         "scored come on top"
     )
     return Finding("time", "note", message)
-
-
-def count_run_tokens(recipe: Recipe, ready: Ready, lengths: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the tokens of the whole training, and those that are scored, generation not counted.
-
-    Args:
-        recipe: the settings.
-        ready: what they came to.
-        lengths: tokens of each training example, shape (examples,).
-    """
-    per_epoch = count_steps(ready.num_per_epoch, recipe.training.batch_size)
-    epochs = count_total_steps(recipe.training, per_epoch) / per_epoch
-    scored = {
-        name: int(read_lengths(split.examples).sum())
-        for name, split in ready.splits.items()
-        if name != "train"
-    }
-    held_out = choose_held_out(ready.splits)
-    every = recipe.evaluation.every
-    times = epochs if every == "epoch" else 0 if every == "never" else epochs * per_epoch / every
-    final = scored[held_out.name] * (2 if recipe.evaluation.baseline else 1) if held_out is not None else 0
-    trained = epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths)
-    return trained, final + times * scored.get("validation", 0)

@@ -25,10 +25,7 @@ from ftkit.planning.timing import (
 from ftkit.recipe import AdapterSection, Recipe, make_recipe
 from ftkit.training.footprint import Footprint, measure_training
 from ftkit.training.loop import read_lengths
-from ftkit.training.memory import (
-    choose_limit,
-    read_free_bytes,
-)
+from ftkit.training.memory import choose_limit, read_free_bytes
 from ftkit.training.steps import plan_epoch
 
 
@@ -48,7 +45,7 @@ class Work:
 
 def change_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """Return the recipe with other settings in it, such as `{"training.micro_batch_size": 8}`."""
-    values = recipe.model_dump(exclude_none=True)
+    values = recipe.model_dump()
     for name, value in nest(settings).items():
         values[name] = {**(values.get(name) or {}), **value} if isinstance(value, dict) else value
     return make_recipe(values, folder=Path.cwd())

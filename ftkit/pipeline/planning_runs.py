@@ -14,9 +14,8 @@ from ftkit.evaluation.predictions import BATCH_TOKENS, CPU_BATCH_TOKENS
 from ftkit.models import Checkpoint, choose_precision, read_device
 from ftkit.models.precision import Device, Precision
 from ftkit.models.skeleton import load_outline
-from ftkit.pipeline.checking import count_run_tokens
 from ftkit.pipeline.clocks import Work, change_recipe, estimate_clock, measure_clock, measure_kind
-from ftkit.pipeline.readying import Ready, make_ready
+from ftkit.pipeline.readying import Ready, count_run_tokens, make_ready
 from ftkit.pipeline.starting import read_recipe
 from ftkit.planning.accelerators import GIB, Accelerator, find_accelerator
 from ftkit.planning.choices import Kind, Machine, choose_best, list_choices, make_choice
@@ -28,12 +27,7 @@ from ftkit.training.arguments import count_total_steps
 from ftkit.training.footprint import Footprint, measure_scoring
 from ftkit.training.loop import read_lengths
 from ftkit.training.machine import set_up_machine
-from ftkit.training.memory import (
-    choose_limit,
-    read_free_bytes,
-    read_resident_bytes,
-    read_total_bytes,
-)
+from ftkit.training.memory import choose_limit, read_free_bytes, read_resident_bytes, read_total_bytes
 from ftkit.training.steps import count_steps
 
 CONTEXT_BYTES = GIB // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ftkit.data import (
     Changes,
@@ -31,8 +32,15 @@ from ftkit.tasks.encoding import (
     read_example_rows,
 )
 from ftkit.tasks.example_streams import open_examples
+from ftkit.training.arguments import count_total_steps
 from ftkit.training.checks import check_training
+from ftkit.training.loop import read_lengths
 from ftkit.training.machine import import_libraries
+from ftkit.training.steps import count_steps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -111,3 +119,26 @@ def add_stream(ready: Ready, recipe: Recipe) -> Ready:
     number = recipe.training.batch_size * int(recipe.training.max_steps or 0)
     splits = {**ready.splits, "train": replace(ready.splits["train"], stream=stream)}
     return replace(ready, splits=splits, num_streamed=number, changes=Changes(held_out))
+
+
+def count_run_tokens(recipe: Recipe, ready: Ready, lengths: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the tokens of the whole training, and those that are scored, generation not counted.
+
+    Args:
+        recipe: the settings.
+        ready: what they came to.
+        lengths: tokens of each training example, shape (examples,).
+    """
+    per_epoch = count_steps(ready.num_per_epoch, recipe.training.batch_size)
+    epochs = count_total_steps(recipe.training, per_epoch) / per_epoch
+    scored = {
+        name: int(read_lengths(split.examples).sum())
+        for name, split in ready.splits.items()
+        if name != "train"
+    }
+    held_out = choose_held_out(ready.splits)
+    every = recipe.evaluation.every
+    times = epochs if every == "epoch" else 0 if every == "never" else epochs * per_epoch / every
+    final = scored[held_out.name] * (2 if recipe.evaluation.baseline else 1) if held_out is not None else 0
+    trained = epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths)
+    return trained, final + times * scored.get("validation", 0)

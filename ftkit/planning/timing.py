@@ -12,6 +12,7 @@ from ftkit.models.padding_free import can_do_without_padding, without_padding
 from ftkit.planning.accelerators import TERA, Accelerator
 from ftkit.planning.choices import Kind
 from ftkit.tasks import LossOptions
+from ftkit.training.empty_step import training
 from ftkit.training.footprint import Footprint
 from ftkit.training.steps import MicroBatchLimit, count_tokens, split_step
 
@@ -125,8 +126,6 @@ def measure_pace(
         task.collate([examples[place] for place in group], base.tokenizer, split.encoding, (seed, 0))
         for group in groups
     ]
-    if checkpointing:
-        model.gradient_checkpointing_enable()
     weights = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=0.0, weight_decay=0.0, fused=True)
     packs = can_do_without_padding(model, max(map(count_tokens, examples)))
@@ -144,15 +143,15 @@ def measure_pace(
         float(loss.detach())  # waits for the device
         return time.perf_counter() - started
 
-    model.train()
-    run(batches[0])  # the longest; the first pass of a process also sets up the kernels
-    seconds, num_tokens = 0.0, 0
-    for batch in _spread(batches):
-        seconds += run(batch)
-        num_tokens += int(batch["attention_mask"].sum())
-        if seconds > PROBE_SECONDS:
-            break
-    optimising = [_take_step(optimizer) for _ in range(2)][-1]
+    with training(model, checkpointing=checkpointing):
+        run(batches[0])  # the longest; the first pass of a process also sets up the kernels
+        seconds, num_tokens = 0.0, 0
+        for batch in _spread(batches):
+            seconds += run(batch)
+            num_tokens += int(batch["attention_mask"].sum())
+            if seconds > PROBE_SECONDS:
+                break
+        optimising = [_take_step(optimizer) for _ in range(2)][-1]
     model.eval()
     with torch.no_grad():
         scoring = min(run(batches[0]) for _ in range(2)) / int(batches[0]["attention_mask"].sum())

@@ -78,7 +78,7 @@ def run_empty_step(step: EmptyStep, num_rows: int, depth: int) -> tuple[int, int
         for context in (
             quiet_transformers(),
             _shortened(model, depth),
-            _training(model, checkpointing=step.checkpointing),
+            training(model, checkpointing=step.checkpointing),
             FakeTensorMode(),
             _filled(model),
         ):
@@ -161,7 +161,7 @@ def _filled(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _training(model: Any, *, checkpointing: bool) -> Iterator[None]:
+def training(model: Any, *, checkpointing: bool) -> Iterator[None]:
     """Put a model into training for a while, with activations computed twice where the recipe says so."""
     was_training = model.training
     model.train()

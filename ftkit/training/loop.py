@@ -72,7 +72,7 @@ class TrainingResult:
     """What all devices could do."""
     profile: dict[str, Any] | None = None
     """Where the time of some steps went, with `training.profile`."""
-    out_of_memory: tuple[Mapping[str, int | None], ...] = ()
+    out_of_memory: tuple[Mapping[str, int], ...] = ()
     """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
     fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)

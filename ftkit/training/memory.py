@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftkit.errors import DeviceMemoryError
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
     from ftkit.training.footprint import Footprint
+
+logger = logging.getLogger(__name__)
 
 USABLE = 0.9
 """Share of the free memory that an estimate may fill; the rest is lost between tensors of odd sizes."""
@@ -44,6 +48,36 @@ def choose_limit(
     assert footprint is not None
     room = USABLE * free_bytes - footprint.gradients - footprint.optimiser
     return MicroBatchLimit(num_tokens=max(longest, min(MAX_TOKENS, footprint.count_tokens(int(room)))))
+
+
+def halve_limit(
+    limit: MicroBatchLimit, num_examples: int, num_tokens: int, *, step: int
+) -> tuple[MicroBatchLimit, dict[str, int]]:
+    """Halve the micro-batches where one did not fit, and say so.
+
+    Args:
+        limit: of tokens, that was too much.
+        num_examples: examples in the micro-batch that did not fit.
+        num_tokens: its longest example, in tokens.
+        step: in which it was.
+
+    Returns:
+        The new limit, and what happened, for the report.
+    """
+    assert limit.num_tokens is not None
+    tokens = min(max(1, num_examples * num_tokens), limit.num_tokens) // 2
+    logger.warning(
+        "step %d: out of memory with a micro-batch of %d examples of up to %d tokens; the step is done "
+        "again, and all from here on, with micro-batches of up to %d tokens and not %d; the result does "
+        "not change",
+        step,
+        num_examples,
+        num_tokens,
+        tokens,
+        limit.num_tokens,
+    )
+    happened = {"step": step, "examples": num_examples, "tokens": num_tokens, "limit": tokens}
+    return replace(limit, num_tokens=tokens), happened
 
 
 def read_free_bytes(device: torch.device) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from ftkit.runs.checkpoint_folders import ASIDE
 from ftkit.training.checkpoints import measure_checkpoint, prune_checkpoints, writing_checkpoint
 from ftkit.training.memory import (
     free_cached_memory,
+    halve_limit,
     is_out_of_memory,
     make_memory_error,
     read_peak_bytes,
@@ -36,8 +35,6 @@ from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     from ftkit.tasks import Encoding, LossOptions, Task
-
-logger = logging.getLogger(__name__)
 
 SUMS = "sums.json"
 """In a checkpoint: what is summed up between two lines of the log."""
@@ -85,7 +82,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         """Operations a second of the device, measured when the first line of the log asks."""
 
         self.profile = profile
-        self.shrinks: list[dict[str, int | None]] = []
+        self.shrinks: list[dict[str, int]] = []
         self.aside: Path | None = None
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -165,7 +162,9 @@ class StepTrainer(Trainer):  # type: ignore[misc]
                     checkpointing = bool(self.args.gradient_checkpointing)
                     raise make_memory_error(*shape, checkpointing=checkpointing) from error.__cause__
             # Outside of the handler, which holds the frames of the pass that failed, and all their tensors.
-            self._shrink(*shape)
+            self.limit, shrink = halve_limit(self.limit, *shape, step=self.state.global_step + 1)
+            self.shrinks.append(shrink)
+            free_cached_memory(self.args.device)
             model.zero_grad()
             restore_random_state(self.args.device, before)
 
@@ -182,27 +181,6 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         for _ in range(missing):
             self._run_micro_batch(model, batches[-1], 0.0, is_last=False)
         return total
-
-    def _shrink(self, num_examples: int, num_tokens: int) -> None:
-        """Halve the micro-batches from here on, and say so."""
-        before = self.limit.num_tokens
-        tokens = max(1, num_examples * num_tokens // 2)
-        self.limit = replace(self.limit, num_tokens=min(tokens, (before or tokens) // 2))
-        step = self.state.global_step + 1
-        self.shrinks.append(
-            {"step": step, "examples": num_examples, "tokens": num_tokens, "limit": self.limit.num_tokens}
-        )
-        logger.warning(
-            "step %d: out of memory with a micro-batch of %d examples of up to %d tokens; the step is done "
-            "again, and all from here on, with micro-batches of up to %d tokens and not %d; the result does "
-            "not change",
-            step,
-            num_examples,
-            num_tokens,
-            self.limit.num_tokens,
-            before,
-        )
-        free_cached_memory(self.args.device)
 
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         """Stop before the optimiser takes a step whose loss or gradient is not finite."""

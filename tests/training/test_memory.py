@@ -5,11 +5,13 @@ from ftkit.errors import DeviceMemoryError
 from ftkit.training.footprint import Footprint
 from ftkit.training.memory import (
     choose_limit,
+    halve_limit,
     is_out_of_memory,
     make_memory_error,
     read_random_state,
     restore_random_state,
 )
+from ftkit.training.steps import MicroBatchLimit
 
 GIB = 2**30
 
@@ -78,3 +80,11 @@ def test_the_advice_fits_what_was_tried():
     assert "micro_batch_size" not in str(error)
     assert "gradient_checkpointing" not in str(error)
     assert "data.max_tokens: 350" in str(error)
+
+
+def test_a_limit_is_halved_or_what_did_not_fit_where_that_is_less():
+    limit = MicroBatchLimit(num_tokens=1000, counts_padding=False)
+    assert halve_limit(limit, 4, 300, step=3)[0] == MicroBatchLimit(num_tokens=500, counts_padding=False)
+    smaller, happened = halve_limit(limit, 2, 300, step=3)
+    assert smaller.num_tokens == 300
+    assert happened == {"step": 3, "examples": 2, "tokens": 300, "limit": 300}

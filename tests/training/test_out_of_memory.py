@@ -88,7 +88,7 @@ def test_without_dropout_the_losses_are_those_of_a_run_with_room(workshop, scarc
 
 def test_it_is_said_once_with_numbers_and_kept(workshop, scarce, monkeypatch, caplog):
     scarce.most = 70
-    with caplog.at_level(logging.WARNING, logger="ftkit.training.trainer"):
+    with caplog.at_level(logging.WARNING, logger="ftkit.training.memory"):
         _, lines, result = train(workshop, "run", 130, monkeypatch)
     (message,) = [record.message for record in caplog.records if "out of memory" in record.message]
     (shrunk,) = result.out_of_memory
