@@ -12,7 +12,7 @@ from ftkit.errors import RecipeError
 from ftkit.recipe import make_recipe
 from ftkit.training.trainer import StepTrainer
 
-TIMES = {"tokens_per_second", "peak_memory_gb", "epoch"}
+TIMES = {"tokens_per_second", "peak_memory_gb", "utilisation", "epoch"}
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ COMMAND_MODULES = (
     "commands",
     "tokenizer_commands",
     "checks",
+    "plan_commands",
     "reports",
     "data_commands",
     "cache_commands",

@@ -99,6 +99,6 @@ def clean_chunk(rows: Rows, cleaning: Cleaning, rules: list[RowRule]) -> tuple[R
     """
     cleaned = clean_texts(list(rows.iterate_texts()), 0, cleaning, rules)
     places = list(rows.iterate_places())
-    kept = (StoredRow(each.text, *places[each.row], each.digest, each.names) for each in cleaned.rows)
+    kept = (StoredRow(each.text, *places[each.number], each.digest, each.names) for each in cleaned.rows)
     storage = store_rows_in_memory(kept, key=rows.storage.key, num_parts=len(rows.sources))
     return replace(rows, storage=storage, indices=None), cleaned.entries, cleaned.counts

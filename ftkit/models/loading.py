@@ -148,9 +148,22 @@ def load_config(section: ModelSection) -> PreTrainedConfig:
         SourceError: the checkpoint is not there or cannot be reached.
         ModelError: there is no configuration, or one that transformers does not know.
     """
-    if section.base is None:
+    return read_model_config(section, None if section.base is None else fetch_checkpoint(section))
+
+
+def read_model_config(section: ModelSection, folder: Path | None) -> PreTrainedConfig:
+    """Read the configuration of the model that a recipe names.
+
+    Args:
+        section: where the model comes from.
+        folder: of the base; None for random weights.
+
+    Raises:
+        ModelError: there is no configuration, or one that transformers does not know.
+    """
+    if folder is None:
         return make_config(section.config or {}, load_tokenizer(section))
-    return _load_config(str(section.base), fetch_checkpoint(section), section)
+    return _load_config(str(section.base), folder, section)
 
 
 def _load_config(where: str, folder: Path, section: ModelSection) -> PreTrainedConfig:

@@ -9,11 +9,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ftkit.models.adapter import add_adapter
+from ftkit.models.checkpoint import Checkpoint, share_pad_token
+from ftkit.models.checkpoint_files import fetch_tokenizer_files
+from ftkit.models.head import set_labels
+from ftkit.models.loading import read_model_config
+from ftkit.models.new_tokens import add_new_tokens
+from ftkit.models.precision import Precision
+from ftkit.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from ftkit.recipe import AdapterSection
+    from ftkit.recipe import AdapterSection, ModelSection
 
 
 def make_skeleton(
@@ -51,6 +58,42 @@ def make_skeleton(
         return add_adapter(
             empty, adapter, task_type=task_type, new_parameters=new_parameters, new_token_ids=new_token_ids
         )
+
+
+def load_outline(
+    section: ModelSection, *, auto_class: str, labels: Sequence[str], precision: Precision
+) -> Checkpoint:
+    """Load a model's configuration and tokenizer, and make the model of it without weights.
+
+    Of a hub repository the weights are not downloaded either.
+
+    Raises:
+        SourceError: the checkpoint is not there or cannot be reached.
+        ModelError: there is no configuration, or one that transformers does not know.
+    """
+    import transformers
+
+    folder = None
+    if section.base is not None:
+        folder = fetch_tokenizer_files(section.model_copy(update={"tokenizer": None}))
+    config = read_model_config(section, folder)
+    tokenizer = load_tokenizer(section, base_folder=folder)
+    set_labels(config, labels)
+    model = make_skeleton(config, getattr(transformers, auto_class), dtype=precision.weights)
+    new_token_ids = add_new_tokens(model, tokenizer, section.new_tokens)
+    share_pad_token(model, tokenizer)
+    source = str(section.base or "random weights")
+    return Checkpoint(
+        model=model,
+        tokenizer=tokenizer,
+        labels=tuple(labels),
+        precision=precision,
+        head_is_new=False,
+        new_parameters=(),
+        source=source,
+        fingerprint="",
+        new_token_ids=new_token_ids,
+    )
 
 
 @contextmanager

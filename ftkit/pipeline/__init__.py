@@ -8,6 +8,7 @@ from ftkit.pipeline.data_preview import preview_data
 from ftkit.pipeline.data_stats import describe_data
 from ftkit.pipeline.doctoring import doctor
 from ftkit.pipeline.finetuning import describe_run, finetune
+from ftkit.pipeline.planning_runs import plan
 from ftkit.pipeline.pushing import push_run
 from ftkit.pipeline.scoring_runs import evaluate
 from ftkit.pipeline.showing_runs import write_report
@@ -23,6 +24,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "finetune",
+    "plan",
     "foresee_cache",
     "make_slurm_script",
     "preview_data",

@@ -317,9 +317,30 @@ def _estimate_time(
     """Say about how long the run takes, scoring without generation included."""
     from ftkit.training.callbacks import format_seconds
 
-    training = recipe.training
-    per_epoch = count_steps(ready.num_per_epoch, training.batch_size)
-    epochs = count_total_steps(training, per_epoch) / per_epoch
+    trained, scored = count_run_tokens(recipe, ready, lengths)
+    seconds = estimate_seconds(
+        probe,
+        train_tokens=trained,
+        scored_tokens=scored,
+        trained_share=footprint.num_trained / footprint.num_parameters,
+    )
+    message = (
+        f"about {format_seconds(seconds)} from the pace of one forward pass; texts that are written to be "
+        "scored come on top"
+    )
+    return Finding("time", "note", message)
+
+
+def count_run_tokens(recipe: Recipe, ready: Ready, lengths: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the tokens of the whole training, and those that are scored, generation not counted.
+
+    Args:
+        recipe: the settings.
+        ready: what they came to.
+        lengths: tokens of each training example, shape (examples,).
+    """
+    per_epoch = count_steps(ready.num_per_epoch, recipe.training.batch_size)
+    epochs = count_total_steps(recipe.training, per_epoch) / per_epoch
     scored = {
         name: int(read_lengths(split.examples).sum())
         for name, split in ready.splits.items()
@@ -328,15 +349,6 @@ def _estimate_time(
     held_out = choose_held_out(ready.splits)
     every = recipe.evaluation.every
     times = epochs if every == "epoch" else 0 if every == "never" else epochs * per_epoch / every
-    final = 2 * scored[held_out.name] if held_out is not None else 0
-    seconds = estimate_seconds(
-        probe,
-        train_tokens=epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths),
-        scored_tokens=final + times * scored.get("validation", 0),
-        trained_share=footprint.num_trained / footprint.num_parameters,
-    )
-    message = (
-        f"about {format_seconds(seconds)} from the pace of one forward pass; texts that are written to be "
-        "scored come on top"
-    )
-    return Finding("time", "note", message)
+    final = scored[held_out.name] * (2 if recipe.evaluation.baseline else 1) if held_out is not None else 0
+    trained = epochs * int(lengths.sum()) * ready.num_per_epoch / len(lengths)
+    return trained, final + times * scored.get("validation", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ftkit.data import (
@@ -68,8 +68,12 @@ class Ready:
         return len(self.splits["train"].examples) if self.mixture is None else len(self.mixture)
 
 
-def make_ready(recipe: Recipe) -> Ready:
+def make_ready(recipe: Recipe, *, load: Callable[..., Checkpoint] = load_base) -> Ready:
     """Load and encode all that a recipe names.
+
+    Args:
+        recipe: the settings.
+        load: loads the model; gets recipe, task and labels.
 
     Raises:
         FtkitError: the first thing that cannot be.
@@ -89,7 +93,7 @@ def make_ready(recipe: Recipe) -> Ready:
     metrics, best_metric = choose_metrics(task, recipe.evaluation, tuple(label_counts))
     check_splits(rows, task, recipe.data, tuple(label_counts))
     further = open_further(recipe, task, tuple(label_counts))
-    base = load_base(recipe, task, labels=tuple(label_counts))
+    base = load(recipe, task, labels=tuple(label_counts))
     splits = encode_splits(recipe.task, task, rows, base, recipe.data)
     check_analysis(choose_held_out(splits), recipe.evaluation)
     mixture = make_mixture(recipe.data, splits["train"].rows, read_example_rows(splits["train"]))

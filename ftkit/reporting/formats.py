@@ -47,7 +47,7 @@ def format_bytes(number: float) -> str:
     """Write a size: `1.2 GiB`."""
     for size, unit in SIZES:
         if number >= size:
-            return f"{number / size:.3g} {unit}"
+            return f"{number / size:{'.3g' if number < 999 * size else '.0f'}} {unit}"
     return f"{number:.0f} B"
 
 

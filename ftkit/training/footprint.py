@@ -6,27 +6,22 @@ Every estimate in the house comes from here: for `micro_batch_size: auto`, for `
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftkit.models.padding_free import attending_apart, find_body, may_do_without_padding
 from ftkit.models.precision import Precision
-from ftkit.models.quiet import quiet_transformers
-from ftkit.tasks.head_loss import CHUNK, Transform, apply_head, read_hidden
-from ftkit.tasks.supervised_positions import find_head
+from ftkit.tasks.head_loss import CHUNK
+from ftkit.training.empty_step import REFUSALS, EmptyStep, find_depth, run_empty_step
 
 if TYPE_CHECKING:
-    import torch
-
     from ftkit.recipe import TrainingSection
 
 DEPTHS = (1, 2)
 """Blocks of a model that are run; each further one takes what the last one took."""
-TOKENS = (512, 1024)
-"""About how many tokens are run; each further one takes what the last one took."""
+TOKENS = (256, 512)
+"""About how many tokens are run, a chunk of the head and more; each further one takes what the last took."""
+SHORTEST = 64
+"""Tokens of a row at least: shorter ones would be many, each attending by itself."""
 STATES = {"sgd": 0.0, "adafactor": 0.01, "lion": 1.0, "adagrad": 1.0, "rmsprop": 1.0, "galore": 0.5}
 """What optimisers keep for each trained weight, in sizes of it, by a part of their names; others, such as
 Adam, keep two."""
@@ -39,6 +34,9 @@ every tensor has pages of its own, it is 1.0."""
 LAYER_VALUES = 34
 """Values of 16 bits that a block keeps for a backward pass, for each token and hidden unit: Korthikanti et
 al. 2022, "Reducing Activation Recomputation in Large Transformer Models", section 4.1."""
+
+LAYER_OPERATIONS = 300
+"""Operations of a block, forward and backward, about."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,8 @@ class Footprint:
     """Activations that are kept for the backward pass, for each token of a micro-batch."""
     num_parameters: int
     num_trained: int
+    num_operations: int
+    """That are started one by one for a micro-batch, forward and backward."""
     is_guess: bool = False
     """Whether the model could not be run without values, and sizes alone speak."""
 
@@ -68,9 +68,15 @@ class Footprint:
         """Return what a micro-batch of some tokens takes on top of the states."""
         return round(self.fixed + self.per_token * num_tokens)
 
-    def count_total(self, num_tokens: int) -> int:
-        """Return the peak of training with micro-batches of some tokens."""
-        return self.states + self.count_work(num_tokens)
+    def count_total(self, num_tokens: int, *, num_shards: int = 1) -> int:
+        """Return the peak of training with micro-batches of some tokens.
+
+        Args:
+            num_tokens: of a micro-batch.
+            num_shards: devices that share gradients and optimiser state (FSDP); each loads all weights.
+        """
+        shared = (self.gradients + self.optimiser) // num_shards
+        return self.weights + shared + self.count_work(num_tokens)
 
     def count_tokens(self, free_bytes: float) -> int:
         """Return the tokens of a micro-batch whose work fits into some memory; 0 where none does."""
@@ -127,21 +133,36 @@ def measure_footprint(
     """
     parameters = list(model.parameters())
     trained = [each for each in parameters if each.requires_grad]
+    row_tokens = max(SHORTEST, row_tokens)
     gradients = sum(each.nbytes for each in trained)
-    step = _Step(model, precision, row_tokens, device_type, checkpointing)
-    work = _measure_work(step)
-    fixed, per_token = work or _guess_work(step)
+    step = EmptyStep(model, precision, row_tokens, device_type, checkpointing)
+    measured = _measure_work(step)
+    work = measured or _guess_work(step)
     share = HEAP if device_type == "cpu" else 1.0
     return Footprint(
         weights=sum(each.nbytes for each in [*parameters, *model.buffers()]),
         gradients=gradients,
         optimiser=int(gradients * count_states(optim, momentum=momentum)),
-        fixed=round(share * fixed),
-        per_token=share * per_token,
+        fixed=round(share * work.fixed),
+        per_token=share * work.per_token,
+        num_operations=work.num_operations,
         num_parameters=sum(each.numel() for each in parameters),
         num_trained=sum(each.numel() for each in trained),
-        is_guess=work is None,
+        is_guess=measured is None,
     )
+
+
+def measure_scoring(model: Any, precision: Precision, *, row_tokens: int, device_type: str) -> float:
+    """Return what an evaluation takes for each token of a batch, in bytes; 0 where the model does not run."""
+    share = HEAP if device_type == "cpu" else 1.0
+    row_tokens = max(SHORTEST, row_tokens)
+    step = EmptyStep(model, precision, row_tokens, device_type, checkpointing=False, trains=False)
+    num_rows = -(-TOKENS[1] // row_tokens)
+    try:
+        peak, _ = run_empty_step(step, num_rows, min(DEPTHS[1], find_depth(model)))
+    except REFUSALS:
+        return 0.0
+    return share * peak / num_rows / row_tokens
 
 
 def count_states(optim: str, *, momentum: bool) -> float:
@@ -152,18 +173,16 @@ def count_states(optim: str, *, momentum: bool) -> float:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """A kind of step that is measured with several sizes."""
+class _Work:
+    """What a micro-batch takes: bytes whatever its size, bytes for each token, operations."""
 
-    model: Any
-    precision: Precision
-    row_tokens: int
-    device_type: str
-    checkpointing: bool
+    fixed: float
+    per_token: float
+    num_operations: int
 
 
-def _measure_work(step: _Step) -> tuple[float, float] | None:
-    """Return the bytes of a micro-batch, for any and for each token; None where the model does not run."""
+def _measure_work(step: EmptyStep) -> _Work | None:
+    """Measure a micro-batch; None where the model does not run without values."""
     depth = find_depth(step.model)
     depths = DEPTHS if depth > DEPTHS[1] else (depth,)
     numbers = [-(-tokens // step.row_tokens) for tokens in TOKENS]
@@ -171,250 +190,25 @@ def _measure_work(step: _Step) -> tuple[float, float] | None:
     found = []
     for num_rows in numbers:
         try:
-            peaks = [_run_step(step, num_rows, blocks) for blocks in depths]
-        except (
-            RuntimeError,
-            TypeError,
-            ValueError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            NotImplementedError,
-        ):
+            taken = [run_empty_step(step, num_rows, blocks) for blocks in depths]
+        except REFUSALS:
             return None  # control flow that depends on values, as that of experts
-        slope = (peaks[-1] - peaks[0]) / (depths[-1] - depths[0]) if len(depths) > 1 else 0.0
-        found.append(peaks[-1] + slope * (depth - depths[-1]))
+        further = depth - depths[-1]
+        peak, operations = (
+            last + further * (last - first) for first, last in zip(taken[0], taken[-1], strict=True)
+        )
+        found.append(peak)
     per_token = (found[1] - found[0]) / (numbers[1] - numbers[0]) / step.row_tokens
-    return max(0.0, found[0] - per_token * numbers[0] * step.row_tokens), per_token
+    return _Work(max(0.0, found[0] - per_token * numbers[0] * step.row_tokens), per_token, operations)
 
 
-def _guess_work(step: _Step) -> tuple[float, float]:
+def _guess_work(step: EmptyStep) -> _Work:
     """Guess from sizes alone: what blocks keep without the attention's square, and the logits of a chunk."""
     config = step.model.config.get_text_config()
     is_short = "float32" not in (step.precision.compute or step.precision.weights)
     hidden, size = getattr(config, "hidden_size", 1024), 2 if is_short else 4
     values = hidden if step.checkpointing else LAYER_VALUES * hidden / 2
-    return 12.0 * CHUNK * getattr(config, "vocab_size", 0), size * values * max(1, find_depth(step.model))
-
-
-def find_depth(model: Any) -> int:
-    """Return the number of blocks that a model has one behind the other; 0 where they are not found."""
-    return max((len(blocks) for blocks in _list_blocks(model)), default=0)
-
-
-def _list_blocks(model: Any) -> list[Any]:
-    """List the deepest stacks of equal blocks."""
-    from torch import nn
-
-    stacks = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.ModuleList) and len({type(block) for block in module}) == 1
-    ]
-    deepest = max((len(stack) for stack in stacks), default=0)
-    return [stack for stack in stacks if len(stack) == deepest]
-
-
-@contextmanager
-def _shortened(model: Any, depth: int) -> Iterator[None]:
-    """Let a model have fewer blocks for a while."""
-    stacks = _list_blocks(model)
-    before = [stack._modules for stack in stacks]
-    for stack in stacks:
-        stack._modules = dict(list(stack._modules.items())[:depth])
-    try:
-        yield
-    finally:
-        for stack, blocks in zip(stacks, before, strict=True):
-            stack._modules = blocks
-
-
-def _run_step(step: _Step, num_rows: int, depth: int) -> int:
-    """Return the most bytes that are alive at once in a step, beside weights and gradients."""
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    model, count = step.model, _make_counter()
-    dtype = getattr(torch, step.precision.compute or "bfloat16")
-    if dtype == torch.float16:
-        dtype = torch.bfloat16  # of the same size, and known to CPUs
-    with ExitStack() as stack:
-        for context in (
-            quiet_transformers(),
-            _shortened(model, depth),
-            _training(model, checkpointing=step.checkpointing),
-            FakeTensorMode(),
-            _filled(model),
-        ):
-            stack.enter_context(context)
-        for each in model.parameters():
-            each.grad = torch.empty_like(each) if each.requires_grad else None
-        for each in [*model.parameters(), *model.buffers()]:
-            count.ignore(each)
-            count.ignore(each.grad)
-        is_flat = step.device_type == "cpu" and may_do_without_padding(model, step.row_tokens)
-        inputs = _make_inputs(model, num_rows, step.row_tokens, is_flat=is_flat)
-        attention = attending_apart(model, [step.row_tokens] * num_rows) if is_flat else nullcontext()
-        if step.device_type != "cpu":
-            attention = attending_in_flashes(model)
-        stack.enter_context(attention)
-        with count:
-            with torch.autocast("cpu", dtype=dtype, enabled=step.precision.compute is not None):
-                loss = _compute_loss(model, inputs, in_chunks=step.precision.compute != "float16")
-            loss.backward()
-    return int(count.peak)
-
-
-@contextmanager
-def attending_in_flashes(model: Any) -> Iterator[None]:
-    """Let a model attend as accelerators do: with a kernel that keeps no weights, for dropout as well."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-
-    name, config = "ftkit_flash", find_body(model).config
-    if config._attn_implementation != "sdpa":
-        yield
-        return
-    AttentionInterface.register(name, _attend_in_flashes)
-    AttentionMaskInterface.register(name, lambda *_, **__: None)
-    config._attn_implementation = name
-    try:
-        yield
-    finally:
-        config._attn_implementation = "sdpa"
-
-
-def _attend_in_flashes(
-    module: Any, query: Any, key: Any, value: Any, mask: Any, scaling: Any = None, **options: Any
-) -> tuple[Any, None]:
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-    options = {**options, "dropout": 0.0}
-    result: tuple[Any, None] = sdpa_attention_forward(
-        module, query, key, value, None, scaling=scaling, **options
+    depth = max(1, find_depth(step.model))
+    return _Work(
+        12.0 * CHUNK * getattr(config, "vocab_size", 0), size * values * depth, LAYER_OPERATIONS * depth
     )
-    return result
-
-
-@contextmanager
-def _filled(model: Any) -> Iterator[None]:
-    """Give a model tensors that have a device and no memory, in place of those of the meta device."""
-    import torch
-
-    owners = [
-        (store, name)
-        for each in model.modules()
-        for store in (each._parameters, each._buffers)
-        for name in store
-    ]
-    before = [(store, name, store[name]) for store, name in owners]
-    made: dict[int, Any] = {}
-    for store, name, tensor in before:
-        if tensor is None:
-            continue
-        if id(tensor) not in made:
-            empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-            is_weight = isinstance(tensor, torch.nn.Parameter)
-            made[id(tensor)] = torch.nn.Parameter(empty, tensor.requires_grad) if is_weight else empty
-        store[name] = made[id(tensor)]
-    try:
-        yield
-    finally:
-        for store, name, tensor in before:
-            store[name] = tensor
-
-
-@contextmanager
-def _training(model: Any, *, checkpointing: bool) -> Iterator[None]:
-    """Put a model into training for a while, with activations computed twice where the recipe says so."""
-    was_training = model.training
-    model.train()
-    name = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
-    if checkpointing:
-        getattr(model, f"{name}_checkpointing_enable")()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-        if checkpointing:
-            getattr(model, f"{name}_checkpointing_disable")()
-
-
-def _make_inputs(model: Any, num_rows: int, row_tokens: int, *, is_flat: bool) -> dict[str, torch.Tensor]:
-    """Make what the model reads: rows of one length."""
-    import torch
-
-    shape = (1, num_rows * row_tokens) if is_flat else (num_rows, row_tokens)
-    ids = torch.zeros(shape, dtype=torch.long)
-    if "MultipleChoice" in _name_class(model):
-        ids = ids[:, None]
-    inputs = {"input_ids": ids}
-    if is_flat:
-        inputs["position_ids"] = torch.arange(row_tokens).repeat(num_rows)[None]
-    if getattr(model.config, "is_encoder_decoder", False):
-        inputs["decoder_input_ids"] = ids
-    return inputs
-
-
-def _name_class(model: Any) -> str:
-    return type(model.get_base_model() if hasattr(model, "get_base_model") else model).__name__
-
-
-def _compute_loss(model: Any, inputs: Mapping[str, torch.Tensor], *, in_chunks: bool) -> torch.Tensor:
-    """Run a model up to a scalar, as the tasks do: with a loss for every token, or for its few outputs."""
-    import torch
-
-    head = find_head(model)
-    if head is None:
-        outputs = model(**inputs)
-        names = ("logits", "start_logits", "end_logits")
-        total: torch.Tensor = sum(outputs[name].float().sum() for name in names if name in outputs)
-        return total
-    targets = torch.zeros(inputs["input_ids"].numel(), dtype=torch.long)
-    if in_chunks and type(head) is torch.nn.Linear:
-        hidden = read_hidden(model, inputs, slice(None)).flatten(0, -2)
-        return apply_head(hidden, head, targets, transform=Transform())
-    logits = model(**inputs).logits.flatten(0, -2).float()
-    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
-
-
-def _make_counter() -> Any:
-    """Make what counts the bytes of all tensors that an operation makes, as long as they live."""
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
-
-    class Counter(TorchDispatchMode):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.alive: dict[int, Any] = {}
-            self.now = self.peak = 0
-
-        def ignore(self, tensor: torch.Tensor | None) -> None:
-            """Leave out a tensor that is there before."""
-            if tensor is not None:
-                self._add(tensor, counts=False)
-
-        def __torch_dispatch__(
-            self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            result = function(*args, **(kwargs or {}))
-            for tensor in tree_leaves(result):
-                if isinstance(tensor, torch.Tensor):
-                    self._add(tensor)
-            return result
-
-        def _add(self, tensor: torch.Tensor, *, counts: bool = True) -> None:
-            storage = tensor.untyped_storage()
-            key = storage._cdata
-            if key in self.alive:
-                return
-            size = storage.nbytes() if counts else 0
-            self.alive[key] = weakref.finalize(storage, self._drop, key, size)
-            self.now += size
-            self.peak = max(self.peak, self.now)
-
-        def _drop(self, key: int, size: int) -> None:
-            del self.alive[key]
-            self.now -= size
-
-    return Counter()

@@ -17,6 +17,8 @@ from ftkit.models.quiet import quiet_transformers
 from ftkit.recipe import ParallelSection, read_duration
 from ftkit.tasks import LossOptions
 from ftkit.training.arguments import count_total_steps, make_arguments
+from ftkit.training.compiling import falling_back
+from ftkit.training.feeding import open_feed
 from ftkit.training.footprint import measure_training
 from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
 from ftkit.training.profiling import StepProfile
@@ -27,7 +29,7 @@ from ftkit.training.sharding import (
     shards_model,
     validate_whole,
 )
-from ftkit.training.steps import MicroBatchLimit, StepSampler
+from ftkit.training.steps import MicroBatchLimit
 from ftkit.training.trackers import TrackerGuard, guard_trackers
 from ftkit.training.watch import StepWatch
 
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from ftkit.runs import RunFolder
     from ftkit.tasks import Task
     from ftkit.tasks.encoding import Split
-    from ftkit.training.step_batches import StepExamples
-    from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ class TrainingResult:
     """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
     peak_memory_bytes: int
     """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
+    stream: Mapping[str, Any] | None = None
+    """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
     utilisation: float | None = None
     """Model FLOPs utilisation: the operations that the tokens need, over what the devices could do in the
     same time; that was measured with a matrix product in the precision of the run."""
@@ -73,8 +75,6 @@ class TrainingResult:
     out_of_memory: tuple[Mapping[str, int | None], ...] = ()
     """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
     fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
-    stream: Mapping[str, Any] | None = None
-    """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
     trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
     """Trackers that wait for the final scores; `finish` ends each."""
 
@@ -134,11 +134,11 @@ def train(  # noqa: PLR0913 - the parts of a run
         StopOnSignal,
         format_seconds,
     )
-    from ftkit.training.streamed_steps import StreamedSteps
     from ftkit.training.trainer import StepTrainer
 
-    examples, sampler, longest = open_examples(split, training, folder, mixture)
     world_size, rank = read_processes()
+    lengths = read_lengths(split.examples)
+    feed = open_feed(split, training, folder, mixture, lengths=lengths, rank=rank, world_size=world_size)
     last = folder.find_checkpoint()
     sharding = choose_sharding(parallel or ParallelSection(), checkpoint, world_size=world_size, last=last)
     arguments = make_arguments(
@@ -146,7 +146,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         evaluation,
         checkpoint.precision,
         folder=folder.checkpoints,
-        total_steps=count_total_steps(training, len(sampler)),
+        total_steps=count_total_steps(training, len(feed.sampler)),
         world_size=world_size,
         device_type=checkpoint.model.device.type,
         best_metric=best_metric if validate else None,
@@ -172,22 +172,19 @@ def train(  # noqa: PLR0913 - the parts of a run
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
-        train_dataset=examples,
+        train_dataset=feed.examples,
         eval_dataset=split.examples
         if validate
         else None,  # Trainer insists on one; `validate` knows the rows
         callbacks=callbacks,
         task=task,
         encoding=split.encoding,
-        sampler=sampler,
-        limit=_choose_limit(checkpoint, training, arguments, longest),
+        sampler=feed.sampler,
+        limit=_choose_limit(checkpoint, training, arguments, feed.longest),
         loss_options=LossOptions(training.label_smoothing_factor, class_weights),
         l1_penalty=training.l1_penalty,
         num_checkpoints=training.save_total_limit,
-        watch=StepWatch(
-            examples if isinstance(examples, StreamedSteps) else split.rows,
-            folder.path.with_name(f"{folder.path.name}.stopped.jsonl"),
-        ),
+        watch=StepWatch(feed.rows, folder.path.with_name(f"{folder.path.name}.stopped.jsonl")),
         validate=validate,
         profile=profile,
     )
@@ -196,10 +193,9 @@ def train(  # noqa: PLR0913 - the parts of a run
     if last is not None:
         logger.info("continuing after step %s", last.name.removeprefix("checkpoint-"))
         trainer.add_callback(RestoreSums(partial(trainer.restore_sums, last)))
-        if isinstance(examples, StreamedSteps):
-            examples.restore(last)
+        feed.restore(last)
     started = time.perf_counter()
-    with stop.listening(), quiet_transformers():
+    with stop.listening(), quiet_transformers(), falling_back(arguments.torch_compile):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     seconds = time.perf_counter() - started
     if pattern is not None:
@@ -228,7 +224,7 @@ def train(  # noqa: PLR0913 - the parts of a run
         profile=profile.describe() if profile is not None and profile.counted else None,
         out_of_memory=tuple(trainer.shrinks),
         trackers=trackers,
-        stream=examples.describe() if isinstance(examples, StreamedSteps) else None,
+        stream=feed.describe(),
     )
     kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
     logger.info(
@@ -254,35 +250,6 @@ def choose_sharding(
     elif parallel.shard_size:
         logger.warning("parallel.shard_size: not used; there is one process")
     return make_shard_arguments(parallel, checkpoint.model, world_size) if shards else None
-
-
-def open_examples(
-    split: Split, training: TrainingSection, folder: RunFolder, mixture: Mixture | None
-) -> tuple[StepExamples | StreamedSteps, StepSampler | StreamSampler, int]:
-    """Open what a run learns from: examples on disk, or a stream of them from its begin.
-
-    Returns:
-        The examples, what deals them into steps, and the tokens of the longest.
-    """
-    from ftkit.training.step_batches import StepExamples
-    from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
-
-    world_size, rank = read_processes()
-    lengths = read_lengths(split.examples)
-    longest, processes = int(lengths.max()), {"rank": rank, "world_size": world_size}
-    batch_size, seed = training.batch_size, training.seed
-    if split.stream is None:
-        sampler = StepSampler(lengths, batch_size, seed=seed, mixture=mixture, **processes)
-        return StepExamples(split.examples), sampler, longest
-    steps = StreamedSteps(
-        split.stream,
-        num_steps=int(training.max_steps or 0),
-        batch_size=batch_size,
-        seed=seed,
-        rejected=folder.data / "rejected.jsonl",
-        **processes,
-    )
-    return steps, StreamSampler(steps), max(longest, split.encoding.max_tokens)
 
 
 def read_lengths(examples: datasets.Dataset) -> NDArray[np.int64]:

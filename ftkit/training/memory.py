@@ -82,6 +82,13 @@ def read_total_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().total)
 
 
+def read_resident_bytes() -> int:
+    """Return the memory that this process has now, in bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def free_cached_memory(device: torch.device) -> None:
     """Give back what a failed pass has left, on the device too."""
     import gc

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.training.steps import MicroBatchLimit, mute_example
+from ftkit.tasks.padding import IGNORED
+from ftkit.training.steps import MicroBatchLimit
 
 if TYPE_CHECKING:
     import datasets
@@ -49,7 +50,13 @@ class StepExamples:
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """Read several examples at once, as the torch loader asks."""
         found = self.examples.__getitems__([max(index, ~index) for index in indices])
-        return [
-            example if index >= 0 else mute_example(example)
-            for index, example in zip(indices, found, strict=True)
-        ]
+        pairs = zip(indices, found, strict=True)
+        return [example if index >= 0 else mute_example(example) for index, example in pairs]
+
+
+def mute_example(example: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the supervision off an example."""
+    labels = example["labels"]
+    weightless = {"weight": 0.0} if "weight" in example else {}
+    muted = [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED
+    return {**example, **weightless, "labels": muted}

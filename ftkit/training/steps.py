@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ftkit.tasks.padding import IGNORED
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -136,14 +134,6 @@ def _fill_evenly(order: Sequence[int], lengths: Lengths, num_tokens: int) -> lis
 def count_tokens(example: Mapping[str, Any]) -> int:
     """Return how many tokens the model computes for an example: `num_tokens` where it says so itself."""
     return int(example["num_tokens"]) if "num_tokens" in example else len(example["input_ids"])
-
-
-def mute_example(example: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the supervision off an example, for a process that has none in a step and joins the others."""
-    labels = example["labels"]
-    weightless = {"weight": 0.0} if "weight" in example else {}
-    muted = [IGNORED] * len(labels) if isinstance(labels, list) else IGNORED
-    return {**example, **weightless, "labels": muted}
 
 
 class StepSampler:

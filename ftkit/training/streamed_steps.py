@@ -23,7 +23,8 @@ from ftkit.data.preparation import check_share
 from ftkit.data.row_streams import Place
 from ftkit.errors import DataError, RunError
 from ftkit.runs import is_main_process
-from ftkit.training.steps import count_tokens, mute_example, share_step
+from ftkit.training.step_batches import mute_example
+from ftkit.training.steps import count_tokens, share_step
 
 if TYPE_CHECKING:
     from ftkit.tasks.example_streams import EncodedChunk, ExampleStream

@@ -55,7 +55,7 @@ def prepare(case, folder, *, rounds):
     steps = -(-len(examples) // batch_size)
     sections["training"]["max_steps"] = steps * (rounds + 1)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(sections))
-    lengths = read_lengths(examples)
+    lengths = [int(length) for length in read_lengths(examples)]
     known = {
         "task": recipe.task,
         "model": ready.base.model.config._name_or_path,

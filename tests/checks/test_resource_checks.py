@@ -26,6 +26,7 @@ def make_footprint(num_parameters, num_trained, bytes_per_weight, **others):
         per_token=10_000.0,
         num_parameters=num_parameters,
         num_trained=num_trained,
+        num_operations=100,
         **others,
     )
 

@@ -11,7 +11,8 @@ from ftkit.models.adapter import add_adapter
 from ftkit.models.skeleton import make_skeleton
 from ftkit.recipe import AdapterSection, TrainingSection
 from ftkit.training import footprint
-from ftkit.training.footprint import count_states, find_depth, measure_footprint, measure_training
+from ftkit.training.empty_step import find_depth
+from ftkit.training.footprint import count_states, measure_footprint, measure_scoring, measure_training
 
 FLOAT32 = Precision("float32", None, "tests")
 LLAMA = transformers.LlamaConfig(
@@ -167,7 +168,7 @@ def test_a_model_that_cannot_run_without_values_is_guessed(monkeypatch):
         raise RuntimeError("control flow depends on values")
 
     exact = measure(skeleton())
-    monkeypatch.setattr(footprint, "_run_step", fail)
+    monkeypatch.setattr(footprint, "run_empty_step", fail)
     guess = measure(skeleton())
     assert guess.is_guess
     assert guess.states == exact.states
@@ -214,3 +215,18 @@ def test_settings_of_the_recipe_reach_the_estimate():
     assert lean.per_token < plain.per_token / 4
     assert lean.count_tokens(lean.count_work(100)) == pytest.approx(100, abs=1)
     assert lean.count_tokens(0) == 0
+
+
+def test_scoring_takes_a_part_of_what_training_takes():
+    model = skeleton()
+    scoring = measure_scoring(model, FLOAT32, row_tokens=64, device_type="cuda")
+    assert 0 < scoring < measure(model).per_token
+
+
+def test_operations_are_counted_for_all_blocks():
+    deep, checkpointed = measure(skeleton()), measure(skeleton(), checkpointing=True)
+    config = copy.deepcopy(LLAMA)
+    config.num_hidden_layers, config.layer_types = 14, None
+    twice = measure(skeleton(config))
+    assert 1.5 * deep.num_operations < twice.num_operations < 2 * deep.num_operations
+    assert checkpointed.num_operations > deep.num_operations

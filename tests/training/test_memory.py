@@ -22,6 +22,7 @@ FULL = Footprint(
     per_token=1e6,
     num_parameters=GIB,
     num_trained=GIB,
+    num_operations=100,
 )
 
 

@@ -50,8 +50,8 @@ class Cleaning:
 class KeptRow(NamedTuple):
     """A row that is kept, under the file's names."""
 
-    row: int
-    """Its number in the table that is cleaned, from 0."""
+    number: int
+    """In the table that is cleaned, from 0."""
     text: str
     """As JSON."""
     digest: int

@@ -171,6 +171,6 @@ def _clean(
     for chunk in clean_chunks(rows, cleaning):
         changes.add(chunk.entries, chunk.counts)
         for kept in chunk.rows:
-            source, place = next(place for index, place in places if index == kept.row)
-            digest = kept.digest if hashes is None else int(hashes[kept.row])
+            source, place = next(place for index, place in places if index == kept.number)
+            digest = kept.digest if hashes is None else int(hashes[kept.number])
             yield StoredRow(kept.text, source, place, digest, kept.names)

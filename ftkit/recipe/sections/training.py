@@ -23,7 +23,7 @@ class TrainingSection(Section):
 
     micro_batch_size: Count | Literal["auto"] = "auto"
     """Examples that one device computes at a time, at least 1 and at most `batch_size`; `auto`: as many as
-    memory allows. The result does not depend on it."""
+    memory allows, half as many where it runs out all the same. The result does not depend on it."""
 
     learning_rate: Annotated[Number, Field(gt=0, lt=1, examples=[5e-5, 2e-4])] = 5e-5
     """Peak step size, reached after the warm-up; above 0 and below 1."""

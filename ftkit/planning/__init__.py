@@ -1,0 +1,1 @@
+"""What a run will cost and whether it fits; the best use of what there is."""
