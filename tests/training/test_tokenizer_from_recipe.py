@@ -5,7 +5,7 @@ from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 import ftkit
-from ftkit.cli import commands
+from ftkit.cli import tokenizer_commands
 from ftkit.cli.app import app
 from ftkit.errors import RunError
 from ftkit.tasks import chat, get_task, masked_lm, text_classification, token_classification
@@ -38,7 +38,7 @@ def test_the_command_trains_on_the_training_rows_alone(recipe):
     assert "ζ" not in tokenizer.get_vocab()
     assert "<|x|>" in tokenizer.all_special_tokens
     assert tokenizer.tokenize("the cat") == ["the", "cat"]
-    assert commands.train_tokenizer.__doc__
+    assert tokenizer_commands.train_tokenizer.__doc__
 
 
 def test_a_notebook_has_the_same_function_and_nothing_is_overwritten(recipe):
