@@ -176,3 +176,9 @@ def test_other_settings_that_a_stream_cannot_have_are_refused(data, setting):
     }
     with pytest.raises(RecipeError, match=f"^{setting}: "):
         make_recipe(sections, folder=Path())
+
+
+def test_a_stream_is_switched_off_and_its_buffer_may_stay(mails, tiny_bert):
+    sections = {"train": str(mails / "a.jsonl"), "streaming": False, "shuffle_buffer": 5}
+    recipe = make_recipe({"task": "causal-lm", "model": "model", "data": sections}, folder=Path())
+    assert recipe.data.streaming is False

@@ -90,14 +90,9 @@ def finetune(
     """
     from ftkit.recipe import load_recipe
 
-    parallel = {
-        "num_devices": num_devices,
-        "num_hosts": num_hosts,
-        "rendezvous": rendezvous,
-        "host_rank": host_rank,
-        "rendezvous_timeout": rendezvous_timeout,
-        "max_restarts": max_restarts,
-    }
+    parallel: dict[str, int | str | None] = {"num_devices": num_devices, "num_hosts": num_hosts}
+    parallel |= {"rendezvous": rendezvous, "host_rank": host_rank}
+    parallel |= {"rendezvous_timeout": rendezvous_timeout, "max_restarts": max_restarts}
     words = [f"parallel.{name}={value}" for name, value in parallel.items() if value is not None]
     loaded = load_recipe(recipe, [*(overrides or ()), *words], allow=allow)
     from ftkit.pipeline import describe_run

@@ -33,16 +33,13 @@ from ftkit.evaluation.scoring import (
 from ftkit.inference import Run
 from ftkit.models import (
     Checkpoint,
-    add_adapter,
-    merge_adapter,
-    save_adapter,
-    save_model,
 )
 from ftkit.pipeline.checking import add_checks, check_before_start
 from ftkit.pipeline.further_scores import add_further
 from ftkit.pipeline.launching import launch, say_unused, starts_processes
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import claim, read_recipe, wait_for_all, write_start
+from ftkit.pipeline.tuning import note_threshold, tune
 from ftkit.recipe import Recipe
 from ftkit.reporting.card import make_card
 from ftkit.reporting.page import write_page
@@ -52,7 +49,6 @@ from ftkit.runs import (
     hold_run,
     is_main_process,
     is_started_again,
-    read_json,
     read_saved_run,
     said_before,
     write_json,
@@ -60,7 +56,6 @@ from ftkit.runs import (
     write_text,
 )
 from ftkit.tasks import Task
-from ftkit.tasks.class_weights import make_class_weights
 from ftkit.tasks.encoding import Split, choose_held_out
 from ftkit.training.trackers import tell_trackers
 
@@ -182,97 +177,6 @@ def score_baselines(
     trivial = task.predict_trivially(scored.records, counts)
     found = {"majority": score_records(trivial, task, metrics)} if trivial else {}
     return {**found, "base": scored}
-
-
-def tune(
-    recipe: Recipe,
-    task: Task,
-    base: Checkpoint,
-    splits: Mapping[str, Split],
-    folder: RunFolder,
-    metrics: Sequence[str],
-    best_metric: tuple[str, bool],
-    label_counts: Mapping[str, int],
-    *,
-    mixture: Mixture | None = None,
-) -> TrainingResult:
-    """Train the base in place and save it; an adapter is saved by itself and then merged."""
-    result = train_base(
-        recipe, task, base, splits, folder, metrics, best_metric, label_counts, mixture=mixture
-    )
-    if recipe.adapter is not None:
-        if is_main_process():
-            save_adapter(base.model, base.tokenizer, folder.adapter)
-        base.model = merge_adapter(base.model)
-    if is_main_process():
-        save_model(base.model, base.tokenizer, folder.model)
-    base.threshold = find_threshold(base, task, splits.get("validation"))
-    note_threshold(folder, "tuned", base.threshold)
-    return result
-
-
-def train_base(
-    recipe: Recipe,
-    task: Task,
-    base: Checkpoint,
-    splits: Mapping[str, Split],
-    folder: RunFolder,
-    metrics: Sequence[str],
-    best_metric: tuple[str, bool],
-    label_counts: Mapping[str, int],
-    *,
-    mixture: Mixture | None = None,
-    last_step: int | None = None,
-) -> TrainingResult:
-    """Put the recipe's adapter on the base and train, up to `last_step` where that is given."""
-    from transformers import set_seed
-
-    from ftkit.training.loop import train
-
-    if recipe.adapter is not None:
-        set_seed(recipe.training.seed)  # the adapter's start does not depend on what was drawn before
-        base.model = add_adapter(
-            base.model,
-            recipe.adapter,
-            task_type=task.ADAPTER_TYPE,
-            new_parameters=base.new_parameters,
-            new_token_ids=base.new_token_ids,
-        )
-    validation = splits.get("validation")
-
-    def validate() -> dict[str, float]:
-        assert validation is not None
-        evaluation = recipe.evaluation
-        return score_model(base, task, validation, metrics, evaluation, finds_threshold=True).scores
-
-    return train(
-        base,
-        task,
-        splits["train"],
-        training=recipe.training,
-        evaluation=recipe.evaluation,
-        parallel=recipe.parallel,
-        folder=folder,
-        validate=validate if validation else None,
-        best_metric=best_metric,
-        class_weights=make_class_weights(
-            recipe.training.class_weights,
-            label_counts,
-            base.labels,
-            num_rows=len(splits["train"].rows),
-            multi_label=getattr(task, "PROBLEM_TYPE", None) == "multi_label",
-        ),
-        mixture=mixture,
-        last_step=last_step,
-    )
-
-
-def note_threshold(folder: RunFolder, who: str, threshold: float | None) -> None:
-    """Write into run.json from where on a model says yes, for `predict` and `evaluate`."""
-    if threshold is None or not is_main_process():
-        return
-    info = read_json(folder.info)
-    write_json(folder.info, {**info, "thresholds": {**info.get("thresholds", {}), who: threshold}})
 
 
 def score_tuned(

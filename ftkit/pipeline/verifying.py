@@ -11,9 +11,9 @@ from typing import Any
 
 from ftkit.errors import RunError
 from ftkit.inference import Run
-from ftkit.pipeline.finetuning import train_base
 from ftkit.pipeline.readying import make_ready
 from ftkit.pipeline.starting import list_fingerprints, list_versions
+from ftkit.pipeline.tuning import train_base
 from ftkit.recipe import ParallelSection, Recipe, load_recipe
 from ftkit.runs import RunFolder, list_checkpoints, read_json_lines, read_saved_run
 from ftkit.runs.checkpoint_folders import find_damage

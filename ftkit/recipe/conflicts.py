@@ -117,9 +117,9 @@ def _check_mixing(mixing: Mapping[str, Any], train: Any) -> Iterator[Conflict]:
 
 def _check_streaming(data: Mapping[str, Any], training: Mapping[str, Any], task: Any) -> Iterator[Conflict]:
     """A stream is read once, from front to back: what needs all rows, or their number, cannot be had."""
-    default = DataSection.model_fields["shuffle_buffer"].default  # a resolved recipe has every setting
+    default = DataSection.model_fields["shuffle_buffer"].default  # a resolved recipe has all
     if data.get("streaming") is not True:
-        if data.get("shuffle_buffer", default) != default:
+        if "streaming" not in data and data.get("shuffle_buffer", default) != default:
             yield ("data", "shuffle_buffer"), "does nothing without data.streaming: true; take it out"
         return
     if training.get("max_steps") is None:

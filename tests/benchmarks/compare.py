@@ -39,6 +39,13 @@ def prepare(case, folder, *, rounds):
     rows_file = folder / "rows" / "train.jsonl"
     rows_file.parent.mkdir()
     rows_file.write_text("".join(json.dumps(row) + "\n" for row in case.read_rows()), encoding="utf-8")
+    if case.recipe["task"] == "chat":  # TRL: loss on the last answer, and not on all tokens
+        (folder / "trl_rows").mkdir()
+        rows = [
+            {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]} for row in case.read_rows()
+        ]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "trl_rows" / "train.jsonl").write_text(lines, encoding="utf-8")
     sections = {
         **case.recipe,
         "data": {"train": str(rows_file), "validation": None, **case.recipe.get("data", {})},

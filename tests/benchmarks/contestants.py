@@ -117,7 +117,7 @@ def run_trl(folder, case, *, packed=False):
     join_trainer()
     options = {
         "model_name_or_path": case["model"],
-        "dataset_name": str(folder / "rows"),
+        "dataset_name": str(folder / "trl_rows"),
         "output_dir": str(folder / "trl"),
         "per_device_train_batch_size": case["plain_size"],
         "gradient_accumulation_steps": case["batch_size"] // case["plain_size"],
