@@ -464,3 +464,20 @@ def test_a_run_that_is_stopped_before_its_page_is_not_finished_and_gets_it_later
     assert json.loads((folder / "run.json").read_text())["status"] == "finished"
     assert "finished" in run.folder.page.read_text(encoding="utf-8")
     assert len(run.report["checks"]["findings"]) > 0
+
+
+def test_the_validation_rows_of_each_source_are_scored_by_themselves(mails, tiny_bert):
+    write_rows(mails / "more.jsonl", make_mails(40, 5))
+    text = spam_recipe(mails, tiny_bert).read_text(encoding="utf-8")
+    text = text.replace(
+        "train: train.jsonl, validation: null", "train: [train.jsonl, more.jsonl], validation: 30%"
+    )
+    run = ftkit.finetune(write_recipe(mails, text.replace("epochs: 4", "epochs: 1")))
+    lines = map(json.loads, run.folder.metrics.read_text(encoding="utf-8").splitlines())
+    line = next(line for line in lines if "eval_loss" in line)
+    by_source = {
+        name.rpartition("/")[2]: value for name, value in line.items() if name.startswith("eval_loss/")
+    }
+    assert by_source.keys() == {"train.jsonl", "more.jsonl"}
+    assert min(by_source.values()) <= line["eval_loss"] <= max(by_source.values())
+    assert by_source["train.jsonl"] != by_source["more.jsonl"]

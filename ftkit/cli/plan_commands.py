@@ -33,7 +33,7 @@ def plan(
     allow: Allow = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Say what a run will cost in memory and time, whether it fits, and what fits best."""
+    """Say what a run will cost, and which way to train fits best."""
     from ftkit.pipeline import plan as make_plan
 
     found = make_plan(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import RecipeError
 from ftkit.evaluation.resampling import MIN_UNITS
+from ftkit.evaluation.scoring import Scored, score_records
 from ftkit.metrics.scripts import name_script
 from ftkit.training.loop import read_lengths
 
@@ -187,6 +188,31 @@ def _name_sources(records: Sequence[Mapping[str, Any]], split: Split) -> list[st
     if rows.indices is not None:
         numbers = numbers[rows.indices]
     return [rows.sources[numbers[record["row"]]] for record in records]
+
+
+def score_by_source(scored: Scored, split: Split, task: Task, metrics: Sequence[str]) -> dict[str, float]:
+    """Score the rows of each source of a split by themselves.
+
+    Args:
+        scored: of all rows.
+        split: the rows and their examples.
+        task: says what the records can be scored as.
+        metrics: names of the scores; `loss` is taken, or else the first.
+
+    Returns:
+        `loss/SOURCE` for each source, with the trackers' sign for a group; empty where there is one source.
+    """
+    names = _name_sources(scored.records, split)
+    metric = "loss" if "loss" in metrics else metrics[0]
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for name, record in zip(names, scored.records, strict=True):
+        by_source.setdefault(name, []).append(record)
+    if len(by_source) < 2:
+        return {}
+    found = {name: score_records(some, task, [metric]).scores for name, some in by_source.items()}
+    return {
+        f"{metric}/{name.lstrip('/')}": scores[metric] for name, scores in found.items() if metric in scores
+    }
 
 
 def _part_questions(rows: Sequence[Row], task: Task) -> list[Part]:

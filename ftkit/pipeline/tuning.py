@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ftkit.data import Mixture
+from ftkit.evaluation.parts import score_by_source
 from ftkit.evaluation.scoring import find_threshold, score_model
 from ftkit.models import Checkpoint, add_adapter, merge_adapter, save_adapter, save_model
 from ftkit.recipe import Recipe
@@ -76,8 +77,8 @@ def train_base(
 
     def validate() -> dict[str, float]:
         assert validation is not None
-        evaluation = recipe.evaluation
-        return score_model(base, task, validation, metrics, evaluation, finds_threshold=True).scores
+        scored = score_model(base, task, validation, metrics, recipe.evaluation, finds_threshold=True)
+        return {**scored.scores, **score_by_source(scored, validation, task, metrics)}
 
     return train(
         base,
