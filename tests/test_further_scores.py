@@ -140,7 +140,7 @@ def test_a_benchmark_of_ones_own_is_answered_by_base_and_tuned(chats, tiny_llama
 
 def test_a_benchmark_does_not_change_what_is_learned(chats, tiny_llama, benchmark):
     evaluation = {"harness": {"tasks": ["sayings.yaml"]}}
-    with_it = ftkit.finetune(run_with(chats, tiny_llama, evaluation)).report
+    with_it = ftkit.finetune(run_with(chats, tiny_llama, evaluation), allow=True).report
     assert with_it["harness"]["scores"]
     without = ftkit.finetune(chat_recipe(chats, tiny_llama, "none"), fresh=True).report
     assert without["scores"] == with_it["scores"]
@@ -148,7 +148,7 @@ def test_a_benchmark_does_not_change_what_is_learned(chats, tiny_llama, benchmar
 
 def test_a_benchmark_that_does_not_exist_is_one_clear_error(chats, tiny_llama, benchmark):
     with pytest.raises(RecipeError, match=r"evaluation.harness.tasks: .*gone.yaml: no such file"):
-        ftkit.finetune(run_with(chats, tiny_llama, {"harness": {"tasks": ["gone.yaml"]}}))
+        ftkit.finetune(run_with(chats, tiny_llama, {"harness": {"tasks": ["gone.yaml"]}}), allow=True)
     benchmark.write_text(benchmark.read_text().replace("sayings.jsonl", "gone.jsonl"))
     run = ftkit.finetune(chat_recipe(chats, tiny_llama, "none"))
     before = sorted(path.name for path in run.folder.evaluation.iterdir())
@@ -168,7 +168,7 @@ def test_an_encoder_has_no_benchmarks(tmp_path, tiny_bert, benchmark):
     write_rows(tmp_path / "test.jsonl", make_mails(21, 2))
     extra = "evaluation: {harness: {tasks: [sayings.yaml]}}"
     with pytest.raises(RecipeError, match="evaluation.harness: asks models that write text"):
-        ftkit.finetune(spam_recipe(tmp_path, tiny_bert, extra))
+        ftkit.finetune(spam_recipe(tmp_path, tiny_bert, extra), allow=True)
 
 
 def test_programs_and_json_are_scored_from_a_recipe(chats, tiny_llama):
@@ -182,7 +182,7 @@ def test_programs_and_json_are_scored_from_a_recipe(chats, tiny_llama):
         "json_schema": "answer.schema.json",
         "code": {"allow": True, "time_limit_seconds": 5},
     }
-    run = ftkit.finetune(run_with(chats, tiny_llama, evaluation))
+    run = ftkit.finetune(run_with(chats, tiny_llama, evaluation), allow=True)
     check_report(run.report)
     assert run.report["scores"]["tuned"]["pass@1"] == 0
     assert run.report["code"]["outcomes"]["tuned"] == {"failed": 8}
@@ -200,7 +200,7 @@ def test_a_schema_that_is_none_stops_the_run_before_it_trains(chats, tiny_llama,
         (chats / "answer.schema.json").write_text(text)
     evaluation = {"metrics": ["json_validity"], "json_schema": "answer.schema.json"}
     with pytest.raises(MetricError, match=f"evaluation.json_schema: .*{message}"):
-        ftkit.finetune(run_with(chats, tiny_llama, evaluation))
+        ftkit.finetune(run_with(chats, tiny_llama, evaluation), allow=True)
     assert not (chats / "run").exists()
 
 

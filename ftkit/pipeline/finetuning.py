@@ -60,7 +60,7 @@ from ftkit.tasks.encoding import Split, choose_held_out
 from ftkit.training.trackers import tell_trackers
 
 if TYPE_CHECKING:
-    from ftkit.training.loop import TrainingResult
+    from ftkit.training.results import TrainingResult
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ def finetune(
     *,
     fresh: bool = False,
     force: bool = False,
+    allow: bool = False,
     profile: int | None = None,
     **sections: Any,
 ) -> Run:
@@ -79,6 +80,7 @@ def finetune(
         recipe: a recipe or its file; None to give the sections as keyword arguments.
         fresh: replace an older run in the same output_dir.
         force: start even where `ftkit.check` says that the run would be useless.
+        allow: whether the recipe's file may name code to run.
         profile: write where the time of so many steps went, as `training.profile` does; None for what the
             recipe says.
         sections: `task`, `model`, `data`, `training`, `parallel`, `output_dir`, ..., as in a recipe.
@@ -89,7 +91,7 @@ def finetune(
     Raises:
         FtkitError: anything that the user can mend; nothing half-written is left behind.
     """
-    recipe = read_recipe(recipe, sections)
+    recipe = read_recipe(recipe, sections, allow=allow)
     if profile is not None:
         recipe = ask_for_profile(recipe, profile)
     if starts_processes(recipe.parallel):

@@ -44,13 +44,15 @@ logger = logging.getLogger(__name__)
 LIBRARIES = ("ftkit", "torch", "transformers", "datasets", "accelerate", "peft")
 
 
-def read_recipe(recipe: Recipe | str | os.PathLike[str] | None, sections: Mapping[str, Any]) -> Recipe:
+def read_recipe(
+    recipe: Recipe | str | os.PathLike[str] | None, sections: Mapping[str, Any], *, allow: bool = False
+) -> Recipe:
     """Take a recipe as it is, from a file, or from the sections of a notebook's call."""
     if recipe is None:
         return make_recipe(dict(sections), folder=Path.cwd())
     if sections:
         raise RecipeError(f"finetune: got a recipe and {', '.join(sections)}; give one or the other")
-    return recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe))
+    return recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe), allow=allow)
 
 
 def claim(recipe: Recipe, *, fresh: bool) -> tuple[RunFolder, bool]:

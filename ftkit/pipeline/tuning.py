@@ -16,7 +16,7 @@ from ftkit.tasks.class_weights import make_class_weights
 from ftkit.tasks.encoding import Split
 
 if TYPE_CHECKING:
-    from ftkit.training.loop import TrainingResult
+    from ftkit.training.results import TrainingResult
 
 
 def tune(

@@ -117,7 +117,7 @@ def _check_layer(layer: Layer, default_output: Path, *, context: Mapping[str, bo
 
 def _find_untrusted_code(layer: Layer) -> list[Mistake]:
     """Refuse code that a file names; what stands on the command line was typed by the one who runs it."""
-    remedy = "read it, and if you trust it, add --allow (in a notebook: load_recipe(..., allow=True))"
+    remedy = "read it, and if you trust it, add --allow (allow=True in a notebook)"
     found = [(layer.find_place(path), path, does) for path, does in find_code(layer.values)]
     return [
         Mistake(place, write_key(path), f"{does}; {remedy}")

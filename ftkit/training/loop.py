@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ from ftkit.training.arguments import count_total_steps, make_arguments
 from ftkit.training.compiling import falling_back
 from ftkit.training.feeding import open_feed
 from ftkit.training.footprint import measure_training
-from ftkit.training.memory import choose_limit, read_free_bytes, read_peak_bytes, read_total_bytes
+from ftkit.training.memory import choose_limit, read_free_bytes, read_total_bytes
 from ftkit.training.profiling import StepProfile
+from ftkit.training.results import TrainingResult, make_result
 from ftkit.training.sharding import (
     copy_without_weights,
     make_shard_arguments,
@@ -30,14 +31,14 @@ from ftkit.training.sharding import (
     validate_whole,
 )
 from ftkit.training.steps import MicroBatchLimit
-from ftkit.training.trackers import TrackerGuard, guard_trackers
+from ftkit.training.trackers import guard_trackers
 from ftkit.training.watch import StepWatch
 
 if TYPE_CHECKING:
     import datasets
     import numpy as np
     from numpy.typing import NDArray
-    from transformers import TrainingArguments
+    from transformers import TrainerCallback, TrainingArguments
 
     from ftkit.data import Mixture
     from ftkit.models import Checkpoint
@@ -47,41 +48,6 @@ if TYPE_CHECKING:
     from ftkit.tasks.encoding import Split
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What training came to."""
-
-    num_steps: int
-    num_epochs: float
-    best_step: int | None
-    """The step whose weights the model has; None where the last step's are kept."""
-    seconds: float
-    tokens_per_second: float
-    num_tokens: int
-    """Tokens of all steps, padding not counted; of a continued run, those before its checkpoint too."""
-    peak_memory_bytes: int
-    """The most that tensors took on the accelerator, or the process on a CPU; 0 where unknown."""
-    stream: Mapping[str, Any] | None = None
-    """Where rows were read while training: what was read, as `StreamedSteps.describe` says it."""
-    utilisation: float | None = None
-    """Model FLOPs utilisation: the operations that the tokens need, over what the devices could do in the
-    same time; that was measured with a matrix product in the precision of the run."""
-    peak_operations_per_second: float | None = None
-    """What all devices could do."""
-    profile: dict[str, Any] | None = None
-    """Where the time of some steps went, with `training.profile`."""
-    out_of_memory: tuple[Mapping[str, int], ...] = ()
-    """Each time that memory ran out and the micro-batches were halved: the step, the micro-batch that did not
-    fit (`examples` of up to `tokens`), and the new `limit` in tokens."""
-    trackers: tuple[TrackerGuard, ...] = field(default=(), repr=False)
-    """Trackers that wait for the final scores; `finish` ends each."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields for the report."""
-        left_out = {"trackers", "stream"} | ({"profile"} if self.profile is None else set())
-        return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
 def train(  # noqa: PLR0913 - the parts of a run
@@ -121,19 +87,9 @@ def train(  # noqa: PLR0913 - the parts of a run
         TrainingError: loss or gradient are not finite; names the rows.
         DeviceMemoryError: a micro-batch did not fit.
     """
-    from transformers import EarlyStoppingCallback, PrinterCallback
+    from transformers import PrinterCallback
 
-    from ftkit.training.callbacks import (
-        MetricsFile,
-        ProfileSteps,
-        Progress,
-        RestoreSums,
-        SaveAfterEpoch,
-        SaveBest,
-        SaveByTime,
-        StopOnSignal,
-        format_seconds,
-    )
+    from ftkit.training.callbacks import RestoreSums, StopOnSignal
     from ftkit.training.trainer import StepTrainer
 
     world_size, rank = read_processes()
@@ -156,27 +112,16 @@ def train(  # noqa: PLR0913 - the parts of a run
     if pattern is not None and validate is not None:
         validate = validate_whole(checkpoint, pattern, validate)
     stop = StopOnSignal(last_step)
-    callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
-    if (seconds_between := read_duration(training.checkpoint_every)) is not None:
-        callbacks.append(SaveByTime(seconds_between))
-    callbacks.append(SaveAfterEpoch())  # the last word, after all that ask for one
     profile = None
     if training.profile is not None and rank == 0:
         profile = StepProfile(training.profile, folder.profile, arguments.device)
-        callbacks.append(ProfileSteps(profile))
-    if training.early_stopping_patience is not None and validate is not None:
-        callbacks.append(
-            EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
-        )
     trainer = StepTrainer(
         model=checkpoint.model,
         args=arguments,
         processing_class=checkpoint.tokenizer,
         train_dataset=feed.examples,
-        eval_dataset=split.examples
-        if validate
-        else None,  # Trainer insists on one; `validate` knows the rows
-        callbacks=callbacks,
+        eval_dataset=split.examples if validate else None,  # Trainer insists on one; `validate` has the rows
+        callbacks=make_callbacks(training, folder, stop, profile, validates=validate is not None),
         task=task,
         encoding=split.encoding,
         sampler=feed.sampler,
@@ -209,33 +154,39 @@ def train(  # noqa: PLR0913 - the parts of a run
             f"{folder.checkpoints}. The same command continues from there",
             signal=stop.signal,
         )
-    result = TrainingResult(
-        num_steps=state.global_step,
-        num_epochs=float(state.epoch or 0.0),
-        best_step=state.best_global_step if arguments.load_best_model_at_end else None,
-        seconds=seconds,
-        tokens_per_second=trainer.meter.num_tokens / max(trainer.meter.seconds, 1e-9),
-        num_tokens=state.num_input_tokens_seen,
-        peak_memory_bytes=read_peak_bytes(arguments.device),
-        utilisation=trainer.meter.num_operations
-        / max(trainer.meter.seconds, 1e-9)
-        / trainer.read_peak_operations(),
-        peak_operations_per_second=trainer.read_peak_operations(),
-        profile=profile.describe() if profile is not None and profile.counted else None,
-        out_of_memory=tuple(trainer.shrinks),
-        trackers=trackers,
-        stream=feed.describe(),
+    return make_result(trainer, feed, profile, seconds=seconds, trackers=tuple(trackers))
+
+
+def make_callbacks(
+    training: TrainingSection,
+    folder: RunFolder,
+    stop: TrainerCallback,
+    profile: StepProfile | None,
+    *,
+    validates: bool,
+) -> list[TrainerCallback]:
+    """List what looks on while steps are taken, in the order in which it is called."""
+    from transformers import EarlyStoppingCallback
+
+    from ftkit.training.callbacks import (
+        MetricsFile,
+        ProfileSteps,
+        Progress,
+        SaveAfterEpoch,
+        SaveBest,
+        SaveByTime,
     )
-    kept = f"; kept the best, of step {result.best_step}" if result.best_step else ""
-    logger.info(
-        "trained %d steps in %s (%.0f tokens/s, %.0f %% of what the device computes)%s",
-        result.num_steps,
-        format_seconds(seconds),
-        result.tokens_per_second,
-        100 * (result.utilisation or 0.0),
-        kept,
-    )
-    return result
+
+    callbacks = [MetricsFile(folder.metrics), Progress(), SaveBest(), stop]
+    if (seconds_between := read_duration(training.checkpoint_every)) is not None:
+        callbacks.append(SaveByTime(seconds_between))
+    callbacks.append(SaveAfterEpoch())  # the last word, after all that ask for one
+    if profile is not None:
+        callbacks.append(ProfileSteps(profile))
+    patience = training.early_stopping_patience
+    if patience is not None and validates:
+        callbacks.append(EarlyStoppingCallback(patience, training.early_stopping_threshold))
+    return callbacks
 
 
 def choose_sharding(

@@ -50,7 +50,7 @@ def test_code_that_a_file_names_runs_only_when_allowed(folder, text):
     with pytest.raises(RecipeError) as caught:
         load_recipe("recipe.yaml")
     assert str(caught.value).startswith(DOORS[text])
-    assert str(caught.value).endswith("add --allow (in a notebook: load_recipe(..., allow=True))")
+    assert str(caught.value).endswith("add --allow (allow=True in a notebook)")
     assert len(str(caught.value).splitlines()) == 1
     allowed = load_recipe("recipe.yaml", allow=True)
     assert describe_code(allowed) == [

@@ -49,7 +49,7 @@ def test_a_trap_is_stopped_or_named_before_the_first_step(trap, models, tmp_path
     assert not (tmp_path / "run").exists()
     if trap.stops:
         with pytest.raises(FtkitError, match=re.compile(trap.message, re.DOTALL)):
-            ftkit.finetune(ftkit.load_recipe(path, allow=True))
+            ftkit.finetune(path, allow=True)
         assert not (tmp_path / "run").exists()
 
 
