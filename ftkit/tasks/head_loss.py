@@ -97,7 +97,12 @@ def apply_head(
 
 
 def list_losses(
-    model: Any, inputs: Mapping[str, torch.Tensor], positions: torch.Tensor, targets: torch.Tensor
+    model: Any,
+    inputs: Mapping[str, torch.Tensor],
+    positions: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    with_best: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the cross-entropy at some positions, in nats, and the likeliest token there, without gradients.
 
@@ -106,25 +111,30 @@ def list_losses(
         inputs: what it reads.
         positions: booleans of shape (examples, tokens).
         targets: what stands there, shape (items,).
+        with_best: whether to look for the likeliest token, which reads all logits once more.
 
     Returns:
-        Both of shape (items,).
+        Both of shape (items,); of the tokens (0,) where they are not wanted.
     """
     import torch
 
+    def judge(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return losses and likeliest tokens of some logits."""
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        return losses, logits.argmax(-1) if with_best else targets[:0]
+
     transform = find_transform(model, inputs)
     if transform is None:
-        logits = compute_logits(model, inputs, positions).float()
-        return torch.nn.functional.cross_entropy(logits, targets, reduction="none"), logits.argmax(-1)
+        return judge(compute_logits(model, inputs, positions).float(), targets)
     hidden = read_hidden(model, inputs, positions)
     head: Any = find_head(model)
     found = [(targets[:0].float(), targets[:0])]
-    for begin in range(0, len(hidden), CHUNK):
-        part = slice(begin, begin + CHUNK)
+    # Chunks of one size: a small last one would leave a hole in the heap that no other fits into.
+    size = -(-len(hidden) // max(1, -(-len(hidden) // CHUNK))) or 1
+    for begin in range(0, len(hidden), size):
+        part = slice(begin, begin + size)
         product = torch.nn.functional.linear(hidden[part], head.weight, head.bias)
-        logits = _transform(product.float(), transform)
-        losses = torch.nn.functional.cross_entropy(logits, targets[part], reduction="none")
-        found.append((losses, logits.argmax(-1)))
+        found.append(judge(_transform(product.float(), transform), targets[part]))
     return torch.cat([losses for losses, _ in found]), torch.cat([best for _, best in found])
 
 

@@ -168,7 +168,7 @@ def predict(
     inputs, targets, owners = select_inputs(batch), batch["labels"][hidden], hidden.nonzero()[:, 0]
     if "labels" not in examples[0]:
         return _list_fills(compute_logits(model, inputs, hidden), owners, batch["row"].tolist())
-    losses, best = list_losses(model, inputs, hidden, targets)
+    losses, best = list_losses(model, inputs, hidden, targets, with_best=True)
     losses, rights = losses.double(), (best == targets).double()
     size = len(batch["row"])
     sums = torch.zeros(size, 2, dtype=torch.double, device=losses.device)

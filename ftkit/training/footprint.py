@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEPTHS = (1, 2)
 """Blocks of a model that are run; each further one takes what the last one took."""
-TOKENS = (256, 512)
+TOKENS = (512, 1024)
 """About how many tokens are run, a chunk of the head and more; each further one takes what the last took."""
 SHORTEST = 64
 """Tokens of a row at least: shorter ones would be many, each attending by itself."""

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/evaluation_cost.py --rows 20000
 
-A small Llama with random weights and a vocabulary of 49,152 tokens is scored on plain text (`causal-lm`:
+A Llama with random weights and a vocabulary of 49,152 tokens is scored on plain text (`causal-lm`:
 every token has a loss, the worst case). Memory is the highest resident size of a process of its own above
 what it had with the model loaded: for one batch, the largest, and for all rows. Time is of `predict_split`,
 examples read and batches made included, beside `model(...)` on the same batches, made before; both in one
@@ -22,11 +22,15 @@ from pathlib import Path
 VOCABULARY = 49_152
 NUM_TOKENS = 12
 """Tokens of a row in the mean; half to one and a half times as many."""
-MEMORY_SIZE, TIME_SIZE = 64, 576
-"""Hidden size where memory is measured (the logits are what counts) and where time is (as SmolLM2-135M)."""
+SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4}
+SMALL |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+"""The model where memory is measured: the logits are what counts."""
+SMOLLM2 = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30}
+SMOLLM2 |= {"num_attention_heads": 9, "num_key_value_heads": 3}
+"""The model where time is measured: the shape of SmolLM2-135M."""
 
 
-def make_case(num_rows, hidden_size):
+def make_case(num_rows, shape):
     """Make the model and the split, with token ids at random."""
     import datasets
     import numpy as np
@@ -39,14 +43,7 @@ def make_case(num_rows, hidden_size):
     from ftkit.tasks.encoding import Split
 
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden_size,
-        intermediate_size=2 * hidden_size,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
+    config = LlamaConfig(vocab_size=VOCABULARY, **shape)
     rng = np.random.default_rng(0)
     lengths = rng.integers(NUM_TOKENS // 2, NUM_TOKENS * 3 // 2 + 1, size=num_rows)
     rows = [{"text": str(number)} for number in range(num_rows)]
@@ -97,7 +94,7 @@ def measure_memory(num_rows, *, whole):
     from ftkit.evaluation.predictions import predict_split
     from ftkit.tasks import causal_lm
 
-    model, split = make_case(num_rows, MEMORY_SIZE)
+    model, split = make_case(num_rows, SMALL)
     if not whole:
         first = list_batches(split)[0]
         split = replace(split, prepared=Prepared(split.examples.select(first), [], {}))
@@ -114,7 +111,7 @@ def measure_time(num_rows, repeats):
     from ftkit.evaluation.predictions import predict_split
     from ftkit.tasks import causal_lm
 
-    model, split = make_case(num_rows, TIME_SIZE)
+    model, split = make_case(num_rows, SMOLLM2)
     batches = [
         causal_lm.collate(split.examples.__getitems__(places), Padding(), split.encoding, (0,))
         for places in list_batches(split)

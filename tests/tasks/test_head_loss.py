@@ -131,7 +131,7 @@ def test_logits_that_come_about_otherwise_are_the_model_s_own(caplog):
     for _ in range(2):
         torch.testing.assert_close(sum_losses(model, inputs, positions, targets), expected)
     assert caplog.text.count("LlamaForCausalLM makes its logits otherwise than by one linear layer") == 1
-    losses, best = list_losses(model, inputs, positions, targets)
+    losses, best = list_losses(model, inputs, positions, targets, with_best=True)
     torch.testing.assert_close(losses.sum(), expected)
     assert torch.equal(best, logits.argmax(-1))
 
@@ -140,7 +140,7 @@ def test_logits_that_come_about_otherwise_are_the_model_s_own(caplog):
 def test_losses_one_by_one_are_those_of_the_full_logits(name):
     model, inputs, positions, targets = make_work(name)
     with torch.no_grad():
-        losses, best = list_losses(model, inputs, positions, targets)
+        losses, best = list_losses(model, inputs, positions, targets, with_best=True)
         logits = compute_logits(model, inputs, positions)
     torch.testing.assert_close(losses, cross_entropy(logits, targets, reduction="none"), rtol=1e-5, atol=1e-5)
     assert torch.equal(best, logits.argmax(-1))
