@@ -23,7 +23,7 @@ USE_FILE = ".used"
 """Beside an entry: changed whenever the entry is used, and locked while somebody uses it."""
 
 
-_seen: ContextVar[list[tuple[str, bool]] | None] = ContextVar("seen", default=None)
+_seen: ContextVar[list[str] | None] = ContextVar("seen", default=None)
 
 
 class NotCachedError(Exception):
@@ -35,13 +35,13 @@ class NotCachedError(Exception):
 
 
 @contextmanager
-def looking_only() -> Iterator[list[tuple[str, bool]]]:
+def looking_only() -> Iterator[list[str]]:
     """Let nothing be made within the body: what is not in the cache raises `NotCachedError`.
 
     Yields:
         The kinds of what was asked for and is there, in order.
     """
-    seen: list[tuple[str, bool]] = []
+    seen: list[str] = []
     token = _seen.set(seen)
     try:
         yield seen
@@ -74,7 +74,7 @@ def find_or_make_entry(
     if seen is not None and found is None:
         raise NotCachedError(kind)
     if seen is not None:
-        seen.append((kind, True))
+        seen.append(kind)
     if found is not None:
         return found
     with hold_lock(place):

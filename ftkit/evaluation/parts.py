@@ -202,6 +202,8 @@ def score_by_source(scored: Scored, split: Split, task: Task, metrics: Sequence[
     Returns:
         `loss/SOURCE` for each source, with the trackers' sign for a group; empty where there is one source.
     """
+    if len(split.rows.sources) < 2 or not metrics:
+        return {}
     names = _name_sources(scored.records, split)
     metric = "loss" if "loss" in metrics else metrics[0]
     by_source: dict[str, list[dict[str, Any]]] = {}

@@ -96,7 +96,7 @@ def foresee_cache(recipe: Recipe | str | os.PathLike[str] | None = None, **secti
             labels = tuple(read_labels(task, recipe.data, splits["train"]))
             check_splits(splits, task, recipe.data, labels)
         except NotCachedError as missing:
-            return CacheOutlook(tuple(_count([*seen, (missing.kind, False)])))
+            return CacheOutlook(tuple(_count(seen, missing.kind)))
     tokenizer = load_tokenizer(recipe.model)
     encoding = make_encoding(task, recipe.data, tokenizer, load_config(recipe.model), labels)
     examples = [
@@ -106,13 +106,13 @@ def foresee_cache(recipe: Recipe | str | os.PathLike[str] | None = None, **secti
     return CacheOutlook((*_count(seen), *examples))
 
 
-def _count(seen: Sequence[tuple[str, bool]]) -> Iterator[Lookup]:
-    """Put what was looked for together by kind."""
+def _count(seen: Sequence[str], missing: str | None = None) -> Iterator[Lookup]:
+    """Put what was looked for together by kind, what is missing behind what of its kind is there."""
     counts = Counter(seen)
     for kind in STAGES:
-        if number := counts[kind, True]:
+        if number := counts[kind]:
             yield Lookup(kind, is_there=True, number=number)
-        if counts[kind, False]:
+        if kind == missing:
             yield Lookup(kind, is_there=False, reason=_REASONS[kind])
 
 

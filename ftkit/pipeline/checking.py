@@ -48,7 +48,7 @@ from ftkit.errors import (
 from ftkit.metrics import METRICS
 from ftkit.pipeline.readying import Ready, count_run_tokens, make_ready
 from ftkit.pipeline.starting import read_recipe
-from ftkit.recipe import Recipe, describe_code, dump_recipe, load_recipe
+from ftkit.recipe import Recipe, describe_code, dump_recipe
 from ftkit.runs import RunFolder, check_writable, claim_run_folder
 from ftkit.tasks.encoding import RULES, choose_held_out
 from ftkit.training.footprint import Footprint, measure_training
@@ -94,10 +94,7 @@ def check(
     """
     name = "recipe" if recipe is None or isinstance(recipe, Recipe) else os.fspath(recipe)
     try:
-        is_file = recipe is not None and not isinstance(recipe, Recipe)
-        loaded = (
-            load_recipe(str(recipe), overrides, allow=allow) if is_file else read_recipe(recipe, sections)
-        )
+        loaded = read_recipe(recipe, sections, overrides=overrides, allow=allow)
         findings = list(_check_folder(loaded))
         checked = check_ready(loaded, make_ready(loaded), name=name)
     except FtkitError as error:
@@ -267,7 +264,7 @@ def _check_training(recipe: Recipe, ready: Ready) -> Iterator[Finding]:
         base.model if adapted is None else adapted,
         base.precision,
         training,
-        longest=max(lengths),
+        longest=int(lengths.max()),
         device_type=device.type,
     )
     method = "adapter" if adapted is not None else "random" if recipe.model.base is None else "full"

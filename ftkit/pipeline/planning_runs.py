@@ -20,7 +20,7 @@ from ftkit.pipeline.starting import read_recipe
 from ftkit.planning.accelerators import GIB, Accelerator, find_accelerator
 from ftkit.planning.choices import Kind, Machine, choose_best, list_choices, make_choice
 from ftkit.planning.plan import Plan
-from ftkit.recipe import Recipe, dump_recipe, load_recipe
+from ftkit.recipe import Recipe, dump_recipe
 from ftkit.runs import write_text
 from ftkit.tasks import Task
 from ftkit.training.arguments import count_total_steps
@@ -64,8 +64,7 @@ def plan(
     accelerator = find_accelerator(device) if device else None
     if output is not None and Path(output).exists():
         raise RunError(f"{output}: is there already; choose another name")
-    is_file = recipe is not None and not isinstance(recipe, Recipe)
-    loaded = load_recipe(str(recipe), overrides, allow=allow) if is_file else read_recipe(recipe, sections)
+    loaded = read_recipe(recipe, sections, overrides=overrides, allow=allow)
     name = os.fspath(recipe) if isinstance(recipe, str | os.PathLike) else "recipe"
     named = (loaded.parallel.num_devices or 1) * loaded.parallel.num_hosts
     planned = make_plan(loaded, name, accelerator, num_devices or named)

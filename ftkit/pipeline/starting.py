@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,25 @@ LIBRARIES = ("ftkit", "torch", "transformers", "datasets", "accelerate", "peft")
 
 
 def read_recipe(
-    recipe: Recipe | str | os.PathLike[str] | None, sections: Mapping[str, Any], *, allow: bool = False
+    recipe: Recipe | str | os.PathLike[str] | None,
+    sections: Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    allow: bool = False,
 ) -> Recipe:
-    """Take a recipe as it is, from a file, or from the sections of a notebook's call."""
+    """Take a recipe as it is, from a file, or from the sections of a notebook's call.
+
+    Args:
+        recipe: a recipe, its file, or None for the sections.
+        sections: as in a recipe.
+        overrides: settings to change in a recipe's file.
+        allow: whether a recipe's file may name code to run.
+    """
     if recipe is None:
         return make_recipe(dict(sections), folder=Path.cwd())
     if sections:
         raise RecipeError(f"finetune: got a recipe and {', '.join(sections)}; give one or the other")
-    return recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe), allow=allow)
+    return recipe if isinstance(recipe, Recipe) else load_recipe(os.fspath(recipe), overrides, allow=allow)
 
 
 def claim(recipe: Recipe, *, fresh: bool) -> tuple[RunFolder, bool]:

@@ -99,9 +99,8 @@ def shorten(
 
     def make_example(conversation: Conversation) -> dict[str, list[Any]]:
         """Encode one conversation by itself."""
-        return tokenize_rendered([render_conversation(conversation, tokenizer, marks, encoding)], tokenizer)[
-            0
-        ]
+        rendered = render_conversation(conversation, tokenizer, marks, encoding)
+        return tokenize_rendered([rendered], tokenizer)[0]
 
     example = example or make_example(conversation)
     while encoding.too_long == "truncate" and len(example["input_ids"]) > encoding.max_tokens:

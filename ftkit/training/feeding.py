@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ftkit.training.step_batches import StepExamples
 from ftkit.training.steps import StepSampler
 from ftkit.training.streamed_steps import StreamedSteps, StreamSampler
@@ -61,7 +63,7 @@ def open_feed(
         rank: of this process.
         world_size: number of processes.
     """
-    longest = int(max(lengths))
+    longest = int(np.max(lengths))
     seed, batch_size = training.seed, training.batch_size
     if split.stream is None:
         sampler = StepSampler(

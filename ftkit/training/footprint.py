@@ -1,7 +1,7 @@
 """What memory training takes: a step of the model with tensors that have shapes and nothing in them.
 
-Every estimate in the house comes from here: for `micro_batch_size: auto`, for `ftkit check` and for
-`ftkit plan`.
+`micro_batch_size: auto`, `ftkit check` and `ftkit plan` all go by it; only whether `parallel.strategy: auto`
+shards is decided by the sizes of weights and states alone (`training/sharding.py`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ STATES = {"sgd": 0.0, "adafactor": 0.01, "lion": 1.0, "adagrad": 1.0, "rmsprop":
 """What optimisers keep for each trained weight, in sizes of it, by a part of their names; others, such as
 Adam, keep two."""
 
-
 HEAP = 1.2
 """What a CPU's heap takes for the tensors of a micro-batch, in sizes of them: places that are freed fit no
-other tensor. Measured with `tests/benchmarks/planning.py`; with `MALLOC_MMAP_THRESHOLD_=65536`, by which
-every tensor has pages of its own, it is 1.0."""
+other tensor. Fitted on five trainings of `tests/benchmarks/planning.py`; one of MiniLM with LoRA and
+`MALLOC_MMAP_THRESHOLD_=65536`, by which every tensor has pages of its own, took what 1.0 predicts."""
 LAYER_VALUES = 34
 """Values of 16 bits that a block keeps for a backward pass, for each token and hidden unit: Korthikanti et
 al. 2022, "Reducing Activation Recomputation in Large Transformer Models", section 4.1."""
-
 LAYER_OPERATIONS = 300
 """Operations of a block, forward and backward, about."""
 

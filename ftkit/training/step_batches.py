@@ -27,7 +27,7 @@ class StepBatches(list["MicroBatch"]):
 
 
 class MicroBatchTooLarge(Exception):  # noqa: N818 - not an error yet: the step is tried again
-    """A micro-batch did not fit; never leaves this module."""
+    """A micro-batch did not fit; the trainer catches it."""
 
     def __init__(self, shape: tuple[int, int], *, may_retry: bool) -> None:
         super().__init__(shape)
